@@ -1,1 +1,9 @@
-//! The runtime.
+//! Domain events on Kafka that are never lost, never out of order for a key, and always explainable.
+
+mod client_error;
+pub mod record;
+pub(crate) mod transport;
+
+pub use client_error::{ClientError, ClientErrorKind};
+pub use record::{Headers, OutgoingRecord, Record, TopicPartition};
+pub use transport::{Delivery, OutOfRange, StartAt};

@@ -1,0 +1,239 @@
+//! What the runtime asks of a Kafka client, and the only place where the two meet. It must never know events,
+//! handlers, retries or dead letters; nothing outside `transport/` may know which client is underneath.
+//!
+//! A consumer is two streams and a mailbox: group events (few, never blocked), batches of records (bounded), and
+//! commands. The transport reads the committed offset and its metadata when partitions are assigned, starts there, and
+//! tags each batch with the epoch of the assignment it belongs to.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::client_error::ClientError;
+use crate::record::{OutgoingRecord, Record, TopicPartition};
+
+pub(crate) mod librdkafka;
+pub(crate) mod memory;
+
+/// A Kafka client: opens consumers, producers, readers and the admin calls. Cheap to share.
+pub(crate) trait Transport: Send + Sync + fmt::Debug {
+    /// Joins a consumer group. Returns at once; what happens arrives as [`GroupEvent`]s. An unreachable broker is an
+    /// event, not an error here: only settings the client refuses are.
+    fn join(&self, options: JoinOptions) -> Result<GroupMember, ClientError>;
+
+    /// Opens a producer. Returns at once.
+    fn producer(&self) -> Result<Arc<dyn Producer>, ClientError>;
+
+    /// Reads partitions without a group, each from `start` to before `end`, and ends. Commits nothing.
+    ///
+    /// The ends are fixed by the caller; offsets that compaction or transaction markers took are passed over. Order
+    /// is kept inside a partition. The receiver's end of stream is the end of all ranges; dropping it stops reading.
+    fn read(
+        &self,
+        ranges: Vec<ReadRange>,
+    ) -> Result<mpsc::Receiver<Result<(TopicPartition, Record), ClientError>>, ClientError>;
+
+    /// Topics of the cluster with their number of partitions; only `topics` where some are named.
+    fn topics(
+        &self,
+        topics: Vec<String>,
+        timeout: Duration,
+    ) -> BoxFuture<'static, Result<Vec<(String, i32)>, ClientError>>;
+
+    /// Creates topics. One that exists already is left as it is, which is no error.
+    fn create_topics(
+        &self,
+        topics: Vec<NewTopic>,
+        timeout: Duration,
+    ) -> BoxFuture<'static, Result<(), ClientError>>;
+
+    /// First offset and end offset (one past the last record a reader may see) of each partition, in the order asked.
+    fn watermarks(
+        &self,
+        partitions: Vec<TopicPartition>,
+        timeout: Duration,
+    ) -> BoxFuture<'static, Result<Vec<Watermarks>, ClientError>>;
+
+    /// What a group has committed for each partition, in the order asked.
+    fn committed(
+        &self,
+        group: String,
+        partitions: Vec<TopicPartition>,
+        timeout: Duration,
+    ) -> BoxFuture<'static, Result<Vec<Option<Committed>>, ClientError>>;
+}
+
+/// How to join a group.
+#[derive(Clone, Debug)]
+pub(crate) struct JoinOptions {
+    /// The consumer group's id.
+    pub group: String,
+    /// The topics to subscribe to.
+    pub topics: Vec<String>,
+    /// Where a partition starts for which the group has committed nothing.
+    pub start: StartAt,
+    /// What happens when a committed offset is no longer in the log.
+    pub out_of_range: OutOfRange,
+    /// How long the transport waits in a revocation for [`Command::Release`] before it gives the partitions up alone.
+    /// The engine's own deadline is shorter.
+    pub revoke_timeout: Duration,
+}
+
+/// Where a partition starts that has no committed offset.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StartAt {
+    /// At the first record the log still has.
+    #[default]
+    Earliest,
+    /// Behind the last record there is at that moment.
+    Latest,
+}
+
+/// What to do when a committed offset is no longer in the log (retention removed it, or the topic was made anew).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutOfRange {
+    /// `run` ends with an error that names the partition and the offset: somebody decides.
+    #[default]
+    Fail,
+    /// Goes on at the first record the log still has, with a warning: what retention took is gone.
+    Earliest,
+    /// Goes on behind the last record, with a warning: what is in the log now is passed over.
+    Latest,
+}
+
+/// A member of a group, as the runtime holds it.
+pub(crate) struct GroupMember {
+    /// What happens to the membership, in order. Never blocked by records.
+    pub events: mpsc::UnboundedReceiver<GroupEvent>,
+    /// Records, in offset order for each partition. An [`GroupEvent::Assigned`] is always sent before the first batch
+    /// of its epoch; batches of an epoch that has ended may still come out of the channel and are told by their epoch.
+    pub batches: mpsc::Receiver<Batch>,
+    /// Where commands go.
+    pub commands: Box<dyn Commands>,
+}
+
+/// The mailbox of a group member. Sending never blocks; after the member is closed commands are answered with an error.
+pub(crate) trait Commands: Send + Sync {
+    fn send(&self, command: Command);
+}
+
+/// What the runtime tells a group member. Commands are carried out in order.
+pub(crate) enum Command {
+    /// Commits, synchronously on the transport's side; `reply` gets the broker's answer.
+    Commit { entries: Vec<CommitEntry>, reply: oneshot::Sender<Result<(), ClientError>> },
+    /// Stops fetching these partitions; records under way may still arrive. Unassigned partitions are ignored.
+    Pause(Vec<TopicPartition>),
+    /// Fetches these partitions again.
+    Resume(Vec<TopicPartition>),
+    /// The answer to [`GroupEvent::Revoked`]: commits `entries`, then gives the partitions back to the group.
+    Release { entries: Vec<CommitEntry>, reply: oneshot::Sender<Result<(), ClientError>> },
+    /// Commits `entries`, leaves the group and ends; `reply` gets the commit's answer before the group is left.
+    /// [`GroupEvent::Closed`] is the last event. Revocations that come from leaving are not announced.
+    Close { entries: Vec<CommitEntry>, reply: oneshot::Sender<Result<(), ClientError>> },
+}
+
+/// One partition's commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CommitEntry {
+    pub partition: TopicPartition,
+    /// The next offset to read.
+    pub offset: i64,
+    /// Text kept with it, at most 4,096 bytes.
+    pub metadata: String,
+}
+
+/// A group's committed offset with its metadata.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Committed {
+    pub offset: i64,
+    pub metadata: String,
+}
+
+/// What happens to a membership.
+#[derive(Debug)]
+pub(crate) enum GroupEvent {
+    /// These partitions are ours now, in addition to those we have; fetching has begun. `epoch` grows with each.
+    Assigned { epoch: u64, partitions: Vec<Assignment> },
+    /// The group takes these back and waits for [`Command::Release`].
+    Revoked { partitions: Vec<TopicPartition> },
+    /// These belong to somebody else already: nothing can be committed for them any more. No answer is awaited.
+    Lost { partitions: Vec<TopicPartition> },
+    /// Something is wrong and the client goes on trying (a broker away, a topic unknown, a commit timed out).
+    Trouble(ClientError),
+    /// The client cannot go on (fenced, authentication refused for good, offset out of range under `Fail`).
+    Fatal(ClientError),
+    /// The member has left the group; nothing follows.
+    Closed,
+}
+
+/// One partition of an assignment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Assignment {
+    pub partition: TopicPartition,
+    /// What the group had committed; `None` where nothing was.
+    pub committed: Option<Committed>,
+}
+
+/// Records of one partition, in offset order.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    pub partition: TopicPartition,
+    /// The epoch of the assignment under which they were fetched.
+    pub epoch: u64,
+    pub records: Vec<Record>,
+}
+
+/// Writes records. Order of `send` calls is the order in a partition's log.
+pub(crate) trait Producer: Send + Sync {
+    /// Hands one record over and returns at once; `done` is called exactly once, on any thread, with the broker's
+    /// answer, unless an error comes back here: then the record was certainly not written and `done` is not called.
+    fn send(&self, record: OutgoingRecord, done: DeliveryCallback) -> Result<(), ClientError>;
+
+    /// Waits until everything handed over so far is answered.
+    fn flush(&self, timeout: Duration) -> BoxFuture<'static, Result<(), ClientError>>;
+
+    /// Connects and fetches what the first record would wait for (metadata of `topics`, the producer id).
+    fn warm_up(&self, topics: Vec<String>, timeout: Duration) -> BoxFuture<'static, Result<(), ClientError>>;
+}
+
+/// Called once with where a record was written, or why it was not.
+pub(crate) type DeliveryCallback = Box<dyn FnOnce(Result<Delivery, ClientError>) + Send>;
+
+/// Where a record was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// The partition.
+    pub partition: i32,
+    /// The offset in it.
+    pub offset: i64,
+}
+
+/// A topic to create.
+#[derive(Clone, Debug)]
+pub(crate) struct NewTopic {
+    pub name: String,
+    pub partitions: i32,
+    pub replication: i32,
+    /// Topic settings by Kafka's names, such as `retention.ms`.
+    pub settings: Vec<(String, String)>,
+}
+
+/// The ends of a partition's log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Watermarks {
+    pub low: i64,
+    pub high: i64,
+}
+
+/// A range of a partition: from `start` to before `end`.
+#[derive(Clone, Debug)]
+pub(crate) struct ReadRange {
+    pub partition: TopicPartition,
+    pub start: i64,
+    pub end: i64,
+}
