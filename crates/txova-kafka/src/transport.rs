@@ -17,6 +17,7 @@ use crate::record::{OutgoingRecord, Record, TopicPartition};
 
 pub(crate) mod librdkafka;
 pub(crate) mod memory;
+pub(crate) mod properties;
 
 /// A Kafka client: opens consumers, producers, readers and the admin calls. Cheap to share.
 pub(crate) trait Transport: Send + Sync + fmt::Debug {
