@@ -1,0 +1,35 @@
+//! One attempt at a record: what goes to the handlers and what comes back. It stands between the driver, which knows
+//! partitions and time, and the router, which knows events and handlers; it must never know either.
+
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
+use time::OffsetDateTime;
+use tokio_util::sync::CancellationToken;
+
+use crate::outcome::Outcome;
+use crate::record::{Record, TopicPartition};
+
+/// A record on its way to a handler, with all that an extractor can show of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Attempt {
+    pub partition: TopicPartition,
+    pub record: Record,
+    /// The consumer group that handles it.
+    pub group: Arc<str>,
+    /// 1 for the first attempt; counts on through restarts and rebalances.
+    pub number: u32,
+    /// When the first attempt failed; `None` at the first attempt.
+    pub first_failure: Option<OffsetDateTime>,
+    /// Cancelled when the app closes without waiting or the partition is taken away.
+    pub cancelled: CancellationToken,
+}
+
+/// Finds the handler of a record and runs it. Never panics for what is in the record; a panic of the handler itself
+/// is the driver's to catch, and so is the time limit.
+pub(crate) trait Dispatch: Send + Sync + 'static {
+    fn dispatch(&self, attempt: Attempt) -> BoxFuture<'static, Outcome>;
+
+    /// The name of the handler that would get this record, for health and dead letters.
+    fn handler_name(&self, record: &Record) -> Arc<str>;
+}

@@ -1,0 +1,157 @@
+//! What a handler can answer, and what the engine is told of it. It must never know the client, offsets or topics.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// What should happen to a record whose handler failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorClass {
+    /// May pass by itself: tried again with back-off, then dead-lettered. Any plain error is this.
+    Transient,
+    /// Never passes by itself: dead-lettered now.
+    Permanent,
+    /// Nothing to be done and nothing to be kept: the record counts as settled.
+    Skip,
+    /// The service must not go on: the app closes, and the record is neither settled nor dead-lettered.
+    Stop,
+}
+
+impl ErrorClass {
+    /// The name in dead letters, logs and metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Transient => "transient",
+            Self::Permanent => "permanent",
+            Self::Skip => "skip",
+            Self::Stop => "stop",
+        }
+    }
+}
+
+impl fmt::Display for ErrorClass {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why a handler failed, with its class as data.
+///
+/// Any error becomes one by `?` and is transient; the constructors say otherwise:
+///
+/// ```
+/// use txova_kafka::{ErrorClass, HandlerError};
+///
+/// fn charge(centavos: i64) -> Result<(), HandlerError> {
+///     if centavos < 0 {
+///         return Err(HandlerError::permanent(format!("a fare of {centavos} centavos cannot be charged")));
+///     }
+///     std::fs::metadata("/")?; // a plain error: transient
+///     Ok(())
+/// }
+/// assert_eq!(charge(-5).unwrap_err().class(), ErrorClass::Permanent);
+/// ```
+pub struct HandlerError {
+    class: ErrorClass,
+    retry_after: Option<Duration>,
+    source: Box<dyn Error + Send + Sync>,
+}
+
+impl HandlerError {
+    /// An error of `class`.
+    pub fn new(class: ErrorClass, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { class, retry_after: None, source: error.into() }
+    }
+
+    /// May pass by itself.
+    pub fn transient(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(ErrorClass::Transient, error)
+    }
+
+    /// Never passes by itself.
+    pub fn permanent(error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(ErrorClass::Permanent, error)
+    }
+
+    /// Settles the record without keeping it; the reason goes to the log.
+    pub fn skip(reason: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(ErrorClass::Skip, reason)
+    }
+
+    /// Stops the app; the record stays unsettled.
+    pub fn stop(reason: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self::new(ErrorClass::Stop, reason)
+    }
+
+    /// Tries again no sooner than this; takes the place of the back-off where it is longer.
+    pub fn retry_after(mut self, delay: Duration) -> Self {
+        self.retry_after = Some(delay);
+        self
+    }
+
+    /// The error's class.
+    pub fn class(&self) -> ErrorClass {
+        self.class
+    }
+
+    /// The error itself.
+    pub fn error(&self) -> &(dyn Error + Send + Sync + 'static) {
+        self.source.as_ref()
+    }
+
+    /// As the engine and a dead letter see it: data, with the chain of causes as text.
+    pub(crate) fn into_failure(self, handler: Arc<str>) -> Failure {
+        let message = self.source.to_string();
+        let mut chain = Vec::new();
+        let mut cause = self.source.source();
+        while let Some(error) = cause {
+            chain.push(error.to_string());
+            if chain.len() == 16 {
+                break; // a chain that refers to itself must not hang the engine
+            }
+            cause = error.source();
+        }
+        Failure { class: self.class, retry_after: self.retry_after, handler, message, chain }
+    }
+}
+
+impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for HandlerError {
+    fn from(error: E) -> Self {
+        Self::transient(error)
+    }
+}
+
+impl fmt::Display for HandlerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.source, f)
+    }
+}
+
+impl fmt::Debug for HandlerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} error: {:?}", self.class, self.source)
+    }
+}
+
+/// How one attempt at a record ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The handler said ok.
+    Handled,
+    /// It did not: an error, a panic, a timeout, bytes that are no event. The class says what comes next.
+    Failed(Box<Failure>),
+}
+
+/// A failed attempt, as data.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub class: ErrorClass,
+    pub retry_after: Option<Duration>,
+    /// The handler's name; `"-"` where no handler was reached.
+    pub handler: Arc<str>,
+    pub message: String,
+    /// The causes beneath, outermost first.
+    pub chain: Vec<String>,
+}
