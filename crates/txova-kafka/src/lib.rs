@@ -2,6 +2,8 @@
 
 mod attempt;
 mod client_error;
+#[allow(dead_code)]
+mod engine;
 mod outcome;
 pub mod record;
 pub(crate) mod transport;
