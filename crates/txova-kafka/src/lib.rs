@@ -3,6 +3,8 @@
 mod attempt;
 mod client_error;
 #[allow(dead_code)]
+mod driver;
+#[allow(dead_code)]
 mod engine;
 mod outcome;
 pub mod record;

@@ -56,7 +56,8 @@ impl<R: Clone> Engine<R> {
         }
         self.commits.due = None;
         self.commits.settled = 0;
-        let changed = self.partitions.iter().filter(|(_, partition)| partition.changed && !partition.draining);
+        let changed =
+            self.partitions.iter().filter(|(_, partition)| partition.changed && !partition.draining);
         let slots: Vec<usize> = changed.map(|(slot, _)| slot).collect();
         let mut in_flight = Vec::with_capacity(slots.len());
         let mut entries = Vec::with_capacity(slots.len());
@@ -135,6 +136,10 @@ impl<R: Clone> Engine<R> {
 impl<R> Live<R> {
     fn failing(&self) -> Option<Failing> {
         let first_failure_s = self.first_failure_ms?.div_euclid(1000);
-        (self.attempts > 0).then_some(Failing { offset: self.offset, attempts: self.attempts, first_failure_s })
+        (self.attempts > 0).then_some(Failing {
+            offset: self.offset,
+            attempts: self.attempts,
+            first_failure_s,
+        })
     }
 }

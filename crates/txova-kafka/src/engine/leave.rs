@@ -152,7 +152,8 @@ impl<R: Clone> Engine<R> {
     pub(super) fn finish_leaving(&mut self, now: Now) {
         let closing_deadline = self.leaving.closing.as_ref().map(|closing| closing.deadline);
         while let Some(revocation) = self.leaving.revocations.front() {
-            let deadline = closing_deadline.map_or(revocation.deadline, |closing| closing.min(revocation.deadline));
+            let deadline =
+                closing_deadline.map_or(revocation.deadline, |closing| closing.min(revocation.deadline));
             if deadline > now.at && !self.is_quiet(&revocation.slots) {
                 break;
             }
@@ -213,7 +214,8 @@ impl<R: Clone> Engine<R> {
     fn entry_if_worth_it(&mut self, slot: usize) -> Option<CommitEntry> {
         let entry = self.entry(slot)?;
         let partition = self.partitions.get(slot)?;
-        (partition.changed || partition.committed != Some(entry.offset) || !entry.metadata.is_empty()).then_some(entry)
+        (partition.changed || partition.committed != Some(entry.offset) || !entry.metadata.is_empty())
+            .then_some(entry)
     }
 
     /// Forgets a partition and all that is under way there.
