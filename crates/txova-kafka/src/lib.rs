@@ -2,11 +2,13 @@
 
 mod attempt;
 mod client_error;
+mod context;
 mod outcome;
 pub mod record;
 pub(crate) mod transport;
 
 pub use client_error::{ClientError, ClientErrorKind};
+pub use context::{Context, TraceContext};
 pub use outcome::{ErrorClass, HandlerError};
 pub use record::{Headers, OutgoingRecord, Record, TopicPartition};
 pub use transport::{Delivery, OutOfRange, StartAt};
