@@ -4,11 +4,11 @@
 use std::future::Future;
 use std::sync::Arc;
 
-pub(crate) use self::event::EventContext;
+use self::event::EventContext;
 
 pub use self::trace::TraceContext;
 
-mod event;
+pub(crate) mod event;
 mod trace;
 
 tokio::task_local! {
