@@ -2,6 +2,7 @@
 
 mod attempt;
 mod client_error;
+pub mod config;
 mod outcome;
 pub mod record;
 pub(crate) mod transport;
