@@ -25,9 +25,9 @@ pub struct Connection {
     pub reconnect_backoff_ms: u64,
     /// The longest such wait.
     pub reconnect_backoff_max_ms: u64,
-    /// More properties of the client library, by its names, for every client made. One that has a setting here, or
+    /// More properties of the client library, by its names, for every client made; values are never shown. One that has a setting here, or
     /// that the library depends on, is refused.
-    pub properties: BTreeMap<String, String>,
+    pub properties: BTreeMap<String, Secret>,
 }
 
 impl Default for Connection {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::Secret;
 use super::choice::choices;
 use crate::transport::{OutOfRange, StartAt};
 
@@ -58,9 +59,9 @@ pub struct ConsumerConfig {
     pub revoke_timeout_ms: u64,
     /// Whether records of transactions that are open or were aborted are seen.
     pub isolation: Isolation,
-    /// More properties of the client library, by its names. One that has a setting here, or that the library depends
+    /// More properties of the client library, by its names; values are never shown. One that has a setting here, or that the library depends
     /// on, such as `enable.auto.commit`, is refused.
-    pub properties: BTreeMap<String, String>,
+    pub properties: BTreeMap<String, Secret>,
 }
 
 impl Default for ConsumerConfig {

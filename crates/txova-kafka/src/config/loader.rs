@@ -220,6 +220,10 @@ impl Draft {
             problem.origin = self.origins.get(problem.setting.as_str()).cloned().unwrap_or(Origin::Default);
             self.problems.push(problem);
         }
+        self.problems.sort_by_key(|problem| match problem.origin {
+            Origin::File { line, .. } => (layer(&problem.origin), line),
+            _ => (layer(&problem.origin), 0),
+        });
         ConfigError::unless_empty(self.problems)?;
         Ok(self.config)
     }

@@ -163,9 +163,9 @@ impl List {
         }
     }
 
-    fn put_all<'a>(&mut self, properties: impl IntoIterator<Item = (&'a String, &'a String)>) {
+    fn put_all<'a>(&mut self, properties: impl IntoIterator<Item = (&'a String, &'a Secret)>) {
         for (name, value) in properties {
-            self.put(name, value);
+            self.put(name, value.expose());
         }
     }
 }

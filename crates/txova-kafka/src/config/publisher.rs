@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::Secret;
 use super::choice::choices;
 
 /// How events are written.
@@ -43,9 +44,9 @@ pub struct PublisherConfig {
     pub max_block_ms: u64,
     /// Which partition a key belongs to.
     pub partitioner: Partitioner,
-    /// More properties of the client library, by its names. One that has a setting here, or that the library depends
+    /// More properties of the client library, by its names; values are never shown. One that has a setting here, or that the library depends
     /// on, is refused.
-    pub properties: BTreeMap<String, String>,
+    pub properties: BTreeMap<String, Secret>,
 }
 
 impl Default for PublisherConfig {

@@ -60,8 +60,8 @@ pub(super) enum Kind {
         set: fn(&mut KafkaConfig, Vec<String>),
     },
     Properties {
-        get: fn(&KafkaConfig) -> &BTreeMap<String, String>,
-        set: fn(&mut KafkaConfig, BTreeMap<String, String>),
+        get: fn(&KafkaConfig) -> &BTreeMap<String, Secret>,
+        set: fn(&mut KafkaConfig, BTreeMap<String, Secret>),
     },
 }
 
@@ -104,7 +104,6 @@ impl Setting {
             Kind::Path { get, .. } => get(config).map(|path| path.display().to_string()),
             Kind::Secret { get, .. } => get(config).map(Secret::to_string),
             Kind::List { get, .. } => Some(get(config).join(",")).filter(|list| !list.is_empty()),
-            // Values can be secrets of the client that this library does not know.
             Kind::Properties { get, .. } => {
                 Some(get(config).keys().map(String::as_str).collect::<Vec<_>>().join(";"))
                     .filter(|names| !names.is_empty())

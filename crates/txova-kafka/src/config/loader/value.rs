@@ -111,7 +111,7 @@ impl Given<'_> {
     }
 
     /// `a.b=1;c.d=2`, or a table whose values are texts, numbers or flags.
-    fn properties(&self) -> Option<BTreeMap<String, String>> {
+    fn properties(&self) -> Option<BTreeMap<String, Secret>> {
         let Self::Toml(value) = self else {
             return self
                 .text()?
@@ -120,7 +120,7 @@ impl Given<'_> {
                 .filter(|pair| !pair.is_empty())
                 .map(|pair| {
                     let (name, value) = pair.split_once('=')?;
-                    Some((name.trim().to_owned(), value.trim().to_owned()))
+                    Some((name.trim().to_owned(), Secret::new(value.trim())))
                 })
                 .collect();
         };
@@ -131,7 +131,7 @@ impl Given<'_> {
 }
 
 /// A property's dots are TOML's tables: `fetch.wait.max.ms = 5` and `"fetch.wait.max.ms" = 5` are the same.
-fn flatten(prefix: &str, value: &DeValue<'_>, into: &mut BTreeMap<String, String>) -> Option<()> {
+fn flatten(prefix: &str, value: &DeValue<'_>, into: &mut BTreeMap<String, Secret>) -> Option<()> {
     for (name, value) in value.as_table()? {
         let name = format!("{prefix}{}", name.get_ref());
         let text = match value.get_ref() {
@@ -144,7 +144,7 @@ fn flatten(prefix: &str, value: &DeValue<'_>, into: &mut BTreeMap<String, String
             }
             _ => return None,
         };
-        into.insert(name, text);
+        into.insert(name, Secret::new(text));
     }
     Some(())
 }

@@ -285,6 +285,6 @@ fn no_error_and_no_debug_text_shows_a_secret() {
     }
     let mut config = KafkaConfig::for_brokers("kafka:9092");
     config.connection.sasl.password = Some(secret.into());
-    config.connection.properties.insert("sasl.oauthbearer.client.secret".to_owned(), secret.to_owned());
+    config.connection.properties.insert("sasl.oauthbearer.client.secret".to_owned(), secret.into());
     assert!(!format!("{config:?}").contains(secret));
 }
