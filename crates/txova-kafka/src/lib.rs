@@ -2,6 +2,7 @@
 
 mod attempt;
 mod client_error;
+pub mod config;
 mod context;
 #[allow(dead_code)]
 mod driver;
