@@ -4,6 +4,7 @@ mod attempt;
 mod client_error;
 mod outcome;
 pub mod record;
+pub mod testing;
 pub(crate) mod transport;
 
 pub use client_error::{ClientError, ClientErrorKind};
