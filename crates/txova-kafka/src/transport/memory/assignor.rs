@@ -38,12 +38,18 @@ pub(super) fn assign(
             *load.entry(member).or_default() += 1;
         }
     }
-    // Each move brings two loads closer together, so this ends.
-    while let Some((partition, from, to)) = target.iter().rev().find_map(|(partition, from)| {
-        let to = lightest(subscribers.get(partition)?, &load)?;
-        let closer = load.get(&to).copied().unwrap_or_default() + 1 < load.get(from).copied()?;
-        (closer && !pins.contains_key(partition)).then(|| (partition.clone(), *from, to))
-    }) {
+    // Each move brings two loads closer together, so this ends; from the heaviest first, so that few are needed.
+    let next_move = |target: &BTreeMap<TopicPartition, MemberId>, load: &BTreeMap<MemberId, usize>| {
+        let load_of = |member: &MemberId| load.get(member).copied().unwrap_or_default();
+        let movable = target.iter().filter(|(partition, _)| !pins.contains_key(partition));
+        movable
+            .filter_map(|(partition, from)| {
+                let to = lightest(subscribers.get(partition)?, load)?;
+                (load_of(&to) + 1 < load_of(from)).then(|| (partition.clone(), *from, to))
+            })
+            .max_by_key(|(_, from, _)| load_of(from))
+    };
+    while let Some((partition, from, to)) = next_move(&target, &load) {
         target.insert(partition, to);
         *load.entry(from).or_default() -= 1;
         *load.entry(to).or_default() += 1;
