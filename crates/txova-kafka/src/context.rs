@@ -60,6 +60,11 @@ impl Context {
         CURRENT.scope(self, future)
     }
 
+    /// As [`scope`](Self::scope), for what is not awaited.
+    pub(crate) fn enter<T>(&self, call: impl FnOnce() -> T) -> T {
+        CURRENT.sync_scope(self.clone(), call)
+    }
+
     /// The correlation id, causation id and actor that new events take over.
     pub fn event(&self) -> &EventContext {
         &self.inner.event
