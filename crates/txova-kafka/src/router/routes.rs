@@ -114,10 +114,11 @@ impl Table {
             });
         };
         let incoming = Incoming { attempt, envelope: &envelope, states: &self.states };
-        let future =
-            (route.handler)(&incoming).map_err(|error| self.refused_by_extractor(error, &route.name))?;
         let trace = TraceContext::from_headers(&attempt.record.headers);
         let context = Context::new(envelope.context(), trace);
+        let future = context
+            .enter(|| (route.handler)(&incoming))
+            .map_err(|error| self.refused_by_extractor(error, &route.name))?;
         Ok(Ready { handler: Arc::clone(&route.name), context, future })
     }
 

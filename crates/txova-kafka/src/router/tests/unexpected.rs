@@ -1,5 +1,8 @@
 //! Records that no handler can be given: each has its policy, and each says what is wrong with it.
 
+use futures_util::FutureExt;
+use proptest::prelude::*;
+
 use super::*;
 
 async fn bill(Event(_parcel): Event<ParcelDelivered>, State(runs): State<Runs>) {
@@ -124,4 +127,21 @@ async fn another_extractors_error_keeps_its_own_class() {
         .unexpected(Unexpected::Undecodable, Policy::Stop);
     let failure = failure(&router.build().expect("sound"), delivered()).await;
     assert_eq!((failure.class, failure.message.as_str()), (ErrorClass::Transient, "not yet"));
+}
+
+proptest! {
+    #[test]
+    fn whatever_the_bytes_there_is_an_outcome(at in 0..400_usize, byte: u8, cut: bool, noise: Vec<u8>) {
+        let routes = router().on("*", || async {}).topics(["parcels.v1"]).build().expect("sound");
+        let mut mutated = delivered().into_bytes();
+        let at = at % mutated.len();
+        mutated[at] = byte;
+        if cut {
+            mutated.truncate(at);
+        }
+        for value in [mutated, noise] {
+            let outcome = routes.dispatch(attempt(Some(&value))).now_or_never();
+            prop_assert!(outcome.is_some());
+        }
+    }
 }
