@@ -11,7 +11,8 @@ use super::{Registration, Router, RouterError, RouterProblem};
 use crate::extract::States;
 
 pub(super) fn build(router: Router) -> Result<Routes, RouterError> {
-    let Router { registrations, mut catalogue, policies, states, mut problems } = router;
+    let Router { registrations, catalogue, policies, states, mut problems } = router;
+    let mut catalogue = catalogue.unwrap_or_else(Catalogue::platform);
     if registrations.is_empty() {
         problems.push(RouterProblem::NoHandlers);
     }

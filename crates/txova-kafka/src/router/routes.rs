@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::context::event::EnvelopeRef;
 use futures_util::future::BoxFuture;
+use txova_events::{EnvelopeRef, EventContext};
 
 use super::catalogue::Catalogue;
 use super::pattern::Pattern;
@@ -98,7 +98,12 @@ impl Table {
             let message = format!("the record is no event envelope: {error}");
             self.refuse(Unexpected::NoEnvelope, message, &self.no_handler)
         })?;
-        let event_type = envelope.event_type();
+        let event_type = &*envelope.event_type;
+        if event_type.is_empty() {
+            let message =
+                "the record is no event envelope: field `type` is missing, expected `domain.action`";
+            return Err(self.refuse(Unexpected::NoEnvelope, message, &self.no_handler));
+        }
         let Some(route) = self.find(event_type) else {
             return Err(match self.catalogue.lists(event_type) {
                 true => {
@@ -115,7 +120,7 @@ impl Table {
         };
         let incoming = Incoming { attempt, envelope: &envelope, states: &self.states };
         let trace = TraceContext::from_headers(&attempt.record.headers);
-        let context = Context::new(envelope.context(), trace);
+        let context = Context::new(EventContext::caused_by(&envelope), trace);
         let future = context
             .enter(|| (route.handler)(&incoming))
             .map_err(|error| self.refused_by_extractor(error, &route.name))?;
@@ -163,7 +168,7 @@ impl Dispatch for Routes {
 
     fn handler_name(&self, record: &Record) -> Arc<str> {
         let envelope = record.value.as_ref().and_then(|value| EnvelopeRef::decode(value).ok());
-        let route = envelope.and_then(|envelope| self.table.find(envelope.event_type()));
+        let route = envelope.and_then(|envelope| self.table.find(&envelope.event_type));
         Arc::clone(route.map_or(&self.table.no_handler, |route| &route.name))
     }
 }
