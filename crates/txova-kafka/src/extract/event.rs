@@ -17,7 +17,7 @@ pub struct Event<T>(pub T);
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PayloadProblem {
     #[error(
-        "`{event_type}` has version `{found}`, and the handler reads `{expected}`: expected the same major version"
+        "`{event_type}` has version {found:?}, and the handler reads `{expected}`: expected the same major version"
     )]
     Version { event_type: &'static str, found: String, expected: &'static str },
     #[error(transparent)]

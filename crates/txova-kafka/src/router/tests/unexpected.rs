@@ -24,7 +24,7 @@ fn each_kind() -> [(Unexpected, Option<String>, &'static str); 6] {
         (
             Unexpected::UnsupportedVersion,
             Some(delivered().replace("\"1.0\"", "\"2.0\"")),
-            "`parcel.delivered` has version `2.0`, and the handler reads `1.0`",
+            "`parcel.delivered` has version \"2.0\", and the handler reads `1.0`",
         ),
         (Unexpected::Undecodable, Some(undecodable), "expected u32"),
     ]
@@ -109,6 +109,26 @@ async fn bytes_that_are_no_envelope_are_told_with_the_place() {
     for bytes in [&b""[..], b"null", b"[]", b"{}", b"\xff\xfe", b"\xef\xbb\xbf{}", b"{\"type\":7}"] {
         let failure = failure(&routes, bytes).await;
         assert_eq!(failure.class, ErrorClass::Permanent, "{bytes:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_object_without_a_type_is_no_envelope_even_where_every_type_is_handled() {
+    let routes = Router::new().on("*", || async {}).topics(["parcels.v1"]).build().expect("sound");
+    for bytes in [r#"{}"#, r#"{"type":""}"#, r#"{"type":null,"payload":{}}"#] {
+        assert!(failure(&routes, bytes).await.message.contains("field `type` is missing"), "{bytes}");
+    }
+    assert_eq!(routes.unexpected(Unexpected::NoEnvelope), 3);
+}
+
+#[tokio::test]
+async fn a_minor_version_is_the_handlers_to_read_and_a_missing_one_is_not() {
+    let routes = router().build().expect("sound");
+    assert_eq!(dispatch(&routes, delivered().replace("\"1.0\"", "\"1.9\"")).await, Outcome::Handled);
+    for version in ["", "10.0", "v1.0", "2"] {
+        let failure = failure(&routes, delivered().replace("\"1.0\"", &format!("\"{version}\""))).await;
+        let expected = format!("`parcel.delivered` has version {version:?}, and the handler reads");
+        assert!(failure.message.starts_with(&expected), "{}", failure.message);
     }
 }
 
