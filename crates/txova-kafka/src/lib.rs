@@ -9,6 +9,7 @@ pub mod handler;
 mod outcome;
 pub mod record;
 pub mod router;
+pub mod testing;
 pub(crate) mod transport;
 
 pub use client_error::{ClientError, ClientErrorKind};
