@@ -4,6 +4,10 @@ mod attempt;
 mod client_error;
 pub mod config;
 mod context;
+#[allow(dead_code)]
+mod driver;
+#[allow(dead_code)]
+mod engine;
 pub mod extract;
 pub mod handler;
 mod outcome;
