@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use self::event::EventContext;
+pub(crate) use self::event::EventContext;
 
 pub use self::trace::TraceContext;
 

@@ -11,6 +11,7 @@ mod engine;
 pub mod extract;
 pub mod handler;
 mod outcome;
+pub mod publisher;
 pub mod record;
 pub mod router;
 pub mod testing;

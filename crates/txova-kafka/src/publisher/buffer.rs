@@ -274,7 +274,8 @@ impl Buffer {
     pub(super) fn block_until_idle(&self, timeout: Duration) -> bool {
         let state = self.lock();
         let waited = self.idle_for_threads.wait_timeout_while(state, timeout, |state| state.records > 0);
-        let (_, result) = waited.unwrap_or_else(PoisonError::into_inner);
+        let (state, result) = waited.unwrap_or_else(PoisonError::into_inner);
+        drop(state);
         !result.timed_out()
     }
 

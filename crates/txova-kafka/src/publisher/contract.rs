@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-pub use crate::context::EventContext;
+pub(super) use crate::context::EventContext;
 
 pub type Time = time::OffsetDateTime;
 
@@ -27,11 +27,11 @@ pub struct EventRecord {
 }
 
 impl EventRecord {
-    pub fn headers(&self) -> [(&'static str, &str); 3] {
+    pub fn headers(&self) -> [(&'static str, &[u8]); 3] {
         [
-            ("event_type", &self.event_type),
-            ("event_id", &self.event_id),
-            ("correlation_id", &self.correlation_id),
+            ("event_type", self.event_type.as_bytes()),
+            ("event_id", self.event_id.as_bytes()),
+            ("correlation_id", self.correlation_id.as_bytes()),
         ]
     }
 }
