@@ -9,11 +9,12 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use txova_events::ToRecord;
+
 use self::answer::Answer;
 pub use self::answer::PublishHandle;
 use self::buffer::Buffer;
 pub use self::builder::{ConnectError, PublisherBuilder};
-use self::contract::ToRecord;
 pub use self::error::{PublishError, PublishErrorKind, Written};
 pub use self::stats::{CloseReport, PublisherStats};
 use crate::client_error::ClientError;
@@ -24,7 +25,6 @@ use crate::transport::{Delivery, Producer};
 mod answer;
 mod buffer;
 mod builder;
-mod contract;
 mod error;
 mod event;
 mod histogram;
@@ -271,7 +271,9 @@ impl Publisher {
         let mut handles = Vec::with_capacity(checked.len());
         for (index, record) in checked.into_iter().enumerate() {
             let handle = match (record, culprit) {
-                (Ok(record), None) => self.enqueue_record(record).await.inspect_err(|_| culprit = Some(index)),
+                (Ok(record), None) => {
+                    self.enqueue_record(record).await.inspect_err(|_| culprit = Some(index))
+                }
                 (Ok(record), Some(culprit)) => {
                     buffer.count_refused(1);
                     Err(not_sent(&record, culprit))

@@ -97,7 +97,11 @@ impl Buffer {
     /// # Cancellation
     /// The place in the queue is taken at the first poll. Dropped before it has its place, the record was never
     /// there; afterwards it is sent whatever happens here.
-    pub(super) async fn place(self: &Arc<Self>, record: OutgoingRecord, answer: Answer) -> Result<(), PublishError> {
+    pub(super) async fn place(
+        self: &Arc<Self>,
+        record: OutgoingRecord,
+        answer: Answer,
+    ) -> Result<(), PublishError> {
         let place = place_of(&record);
         let offered = match self.check(&record) {
             Ok(()) => self.offer(record, answer, &place),
@@ -105,12 +109,14 @@ impl Buffer {
         };
         let waited = match offered {
             Ok(None) => Ok(()),
-            Ok(Some(mut wait)) => match tokio::time::timeout(self.limits.max_block, &mut wait.granted).await {
-                Ok(Ok(())) => Ok(()),
-                Ok(Err(_)) => Err(PublishError::closed(Some(place))),
-                Err(_) if wait.withdraw() => Err(self.full(place)),
-                Err(_) => Ok(()), // The place came at the last moment.
-            },
+            Ok(Some(mut wait)) => {
+                match tokio::time::timeout(self.limits.max_block, &mut wait.granted).await {
+                    Ok(Ok(())) => Ok(()),
+                    Ok(Err(_)) => Err(PublishError::closed(Some(place))),
+                    Err(_) if wait.withdraw() => Err(self.full(place)),
+                    Err(_) => Ok(()), // The place came at the last moment.
+                }
+            }
             Err(error) => Err(error),
         };
         waited.inspect_err(|_| self.count_refused(1))
@@ -195,12 +201,8 @@ impl Buffer {
     fn hand_over(self: &Arc<Self>, producer: Option<&dyn Producer>, placed: Placed) {
         let Placed { record, size_bytes, since, answer } = placed;
         let place = place_of(&record);
-        let in_flight = InFlight {
-            buffer: Arc::clone(self),
-            size_bytes,
-            since,
-            pending: Some((place.clone(), answer)),
-        };
+        let in_flight =
+            InFlight { buffer: Arc::clone(self), size_bytes, since, pending: Some((place.clone(), answer)) };
         let Some(producer) = producer else {
             in_flight.end(|place| Err(PublishError::closed(Some(place))));
             return;

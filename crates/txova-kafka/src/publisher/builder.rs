@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use super::buffer::{Buffer, Limits};
 use super::{Publisher, Shared};
-use crate::client_error::{ClientError, ClientErrorKind};
+use crate::client_error::ClientError;
 use crate::config::{ConfigError, KafkaConfig};
 use crate::testing::Cluster;
 use crate::transport::Transport;
+use crate::transport::librdkafka::Librdkafka;
 
 /// Makes a [`Publisher`].
 ///
@@ -72,7 +73,7 @@ impl PublisherBuilder {
             }
             None => {
                 self.config.validate()?;
-                open(&self.config)?
+                Arc::new(Librdkafka::new(self.config.client_properties()?)?)
             }
         };
         let producer = transport.producer()?;
@@ -91,10 +92,6 @@ impl PublisherBuilder {
         };
         Ok(Publisher { shared: Arc::new(shared) })
     }
-}
-
-fn open(_config: &KafkaConfig) -> Result<Arc<dyn Transport>, ClientError> {
-    Err(ClientError::new(ClientErrorKind::Other, "the client is not there yet"))
 }
 
 /// Why a publisher cannot be made.

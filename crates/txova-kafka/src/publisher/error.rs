@@ -56,12 +56,17 @@ pub(super) struct Place {
 
 impl PublishError {
     /// An error of a record that was certainly not written.
-    pub(super) fn unwritten(kind: PublishErrorKind, place: Option<Place>, message: impl Into<String>) -> Self {
+    pub(super) fn unwritten(
+        kind: PublishErrorKind,
+        place: Option<Place>,
+        message: impl Into<String>,
+    ) -> Self {
         Self { kind, written: Written::No, place, message: message.into() }
     }
 
     pub(super) fn too_large(place: Place, size_bytes: usize, limit_bytes: usize) -> Self {
-        let message = format!("the record has {size_bytes} bytes, publisher.max_message_bytes is {limit_bytes}");
+        let message =
+            format!("the record has {size_bytes} bytes, publisher.max_message_bytes is {limit_bytes}");
         Self::unwritten(PublishErrorKind::TooLarge, Some(place), message)
     }
 

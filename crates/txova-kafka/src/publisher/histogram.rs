@@ -71,7 +71,8 @@ mod tests {
 
     #[test]
     fn every_value_is_within_a_sixteenth_of_its_buckets_bound() {
-        let values = (0..2_000).chain((11..36).flat_map(|power| [(1u64 << power) - 1, 1 << power, (1 << power) + 1]));
+        let values =
+            (0..2_000).chain((11..36).flat_map(|power| [(1u64 << power) - 1, 1 << power, (1 << power) + 1]));
         for value in values {
             let bound = upper_bound(bucket(value));
             assert!(bound >= value && bound - value <= value / 16, "{value} is counted as {bound}");

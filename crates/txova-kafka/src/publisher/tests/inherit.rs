@@ -1,0 +1,1 @@
+//! What an event takes over from the handler it is published in.
