@@ -60,7 +60,7 @@ impl TraceContext {
 
     /// Reads a record's headers, the last of a name where it repeats.
     ///
-    /// `None` without a well-formed `traceparent`. A malformed `tracestate` or `baggage` is left out alone, as the
+    /// `None` without a well-formed `traceparent`; baggage alone is no trace and is not carried on. A malformed `tracestate` or `baggage` is left out alone, as the
     /// standard asks: the trace goes on without it.
     pub fn from_headers(headers: &Headers) -> Option<Self> {
         if headers.is_empty() {
