@@ -134,10 +134,6 @@ impl PublishError {
     pub fn topic(&self) -> Option<&str> {
         self.place.as_ref().map(|place| &*place.topic)
     }
-
-    pub(super) fn message(&self) -> &str {
-        &self.message
-    }
 }
 
 impl fmt::Display for PublishError {

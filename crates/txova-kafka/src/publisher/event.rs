@@ -14,12 +14,11 @@ impl Publisher {
     /// The record of an event, with what it inherits from the context of this moment.
     pub(super) fn record_of<E: ToRecord + ?Sized>(&self, event: &E) -> Result<OutgoingRecord, PublishError> {
         let context = Context::current();
-        let inherited = context.as_ref().map(|context| txova_events::EventContext {
-            correlation_id: context.event().correlation_id.clone(),
-            causation_id: context.event().causation_id.clone(),
-            actor: None,
-        });
-        let origin = Origin { source: &self.shared.source, context: inherited.as_ref(), now: Time::now() };
+        let origin = Origin {
+            source: &self.shared.source,
+            context: context.as_ref().map(Context::event),
+            now: Time::now(),
+        };
         let event = event.to_record(&origin).map_err(|error| {
             self.shared.buffer.count_refused(1);
             PublishError::unwritten(PublishErrorKind::InvalidEvent, None, error.to_string())
@@ -27,7 +26,7 @@ impl Publisher {
         let of_event = event
             .headers()
             .into_iter()
-            .map(|(name, value)| (name.to_owned(), Some(Bytes::copy_from_slice(value.as_ref()))));
+            .map(|(name, value)| (name.to_owned(), Some(Bytes::copy_from_slice(value))));
         let of_trace = context.iter().filter_map(Context::trace).flat_map(|trace| {
             trace.headers().map(|(name, value)| (name.to_owned(), Some(Bytes::from(value))))
         });
