@@ -16,9 +16,9 @@ tokio::task_local! {
 
 /// What events published now inherit: correlation id, causation id, actor and trace.
 ///
-/// Handlers run inside one, and everything they publish takes it over. The actor is the service's to set: an event's own
-/// is not carried on. It belongs to the task: `tokio::spawn` starts
-/// without one, so hand it on where work is spawned.
+/// Handlers run inside one, and everything they publish takes it over. The actor is the service's to set
+/// ([`with_actor`](Self::with_actor)): an event's own is not carried on. A context belongs to its task: `tokio::spawn`
+/// starts without one, so hand it on where work is spawned.
 ///
 /// ```
 /// use txova_kafka::Context;

@@ -22,6 +22,7 @@ mod unexpected;
 
 /// Registers handlers by event type or pattern. [`build`](Self::build) checks everything at once.
 #[doc = include_str!("router/guide.md")]
+#[must_use = "a router does nothing until it is built"]
 #[derive(Debug, Default)]
 pub struct Router {
     registrations: Vec<Registration>,

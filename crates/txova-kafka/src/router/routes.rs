@@ -17,6 +17,8 @@ use crate::handler::HandlerFuture;
 use crate::outcome::{Failure, HandlerError, Outcome};
 use crate::record::Record;
 
+/// A handler of whatever arguments. Whatever is to stand around handlers stands around this: an extractor's refusal is
+/// known before the future, which runs inside the event's context.
 pub(super) type AnyHandler =
     Box<dyn Fn(&Incoming<'_>) -> Result<HandlerFuture, HandlerError> + Send + Sync + 'static>;
 
