@@ -105,7 +105,12 @@ impl Kafka {
     ///
     /// # Errors
     /// What the client or a broker says, within `timeout` for each of three calls.
-    pub async fn lag(&self, group: &str, topics: &[&str], timeout: Duration) -> Result<Vec<Lag>, ClientError> {
+    pub async fn lag(
+        &self,
+        group: &str,
+        topics: &[&str],
+        timeout: Duration,
+    ) -> Result<Vec<Lag>, ClientError> {
         let mut partitions = Vec::new();
         for (topic, count) in self.topics(topics, timeout).await? {
             let topic: Arc<str> = topic.into();

@@ -21,7 +21,8 @@ async fn a_down_dead_letter_topic_pins_the_partition_and_runs_no_handler_twice()
     cluster.wait_until(|_| !seen.all().is_empty()).await;
     let pinned = loop {
         let status = handle.status().await.unwrap();
-        if let Some(partition) = status.engine.partitions.iter().find(|partition| partition.pinned.is_some()) {
+        if let Some(partition) = status.engine.partitions.iter().find(|partition| partition.pinned.is_some())
+        {
             break partition.clone();
         }
         tokio::time::advance(Duration::from_millis(50)).await;
@@ -48,7 +49,8 @@ async fn a_commit_that_fails_is_made_again() {
     let handle = app.handle();
     let run = tokio::spawn(app.run());
     let partition = TopicPartition::new(TOPIC, 0);
-    let committed = |cluster: &Cluster| cluster.committed_by(GROUP, &partition).is_some_and(|(offset, _)| offset == 1);
+    let committed =
+        |cluster: &Cluster| cluster.committed_by(GROUP, &partition).is_some_and(|(offset, _)| offset == 1);
     cluster.wait_until(committed).await;
     assert_eq!(handle.status().await.unwrap().engine.counts.commit_failures, 3);
     assert!(handle.close(LONG).await);
