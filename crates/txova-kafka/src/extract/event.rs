@@ -16,7 +16,9 @@ pub struct Event<T>(pub T);
 /// Why `Event<T>` could not be read. The router has a policy for each.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PayloadProblem {
-    #[error("`{event_type}` has version `{found}`, and the handler reads `{expected}`: expected the same major version")]
+    #[error(
+        "`{event_type}` has version `{found}`, and the handler reads `{expected}`: expected the same major version"
+    )]
     Version { event_type: &'static str, found: String, expected: &'static str },
     #[error("{0}")]
     Decode(String),

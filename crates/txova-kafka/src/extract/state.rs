@@ -18,7 +18,9 @@ pub struct State<S>(pub S);
 impl<S: Clone + Send + Sync + 'static> FromEvent for State<S> {
     fn from_event(incoming: &Incoming<'_>) -> Result<Self, HandlerError> {
         let state = incoming.states.get::<S>().cloned();
-        state.map(Self).ok_or_else(|| HandlerError::stop(format!("the router has no state `{}`", type_name::<S>())))
+        state
+            .map(Self)
+            .ok_or_else(|| HandlerError::stop(format!("the router has no state `{}`", type_name::<S>())))
     }
 
     fn needs(needs: &mut Needs) {

@@ -125,7 +125,8 @@ mod tests {
 
     #[test]
     fn the_exact_comes_before_the_longer_before_the_shorter_before_all() {
-        let mut patterns = ["*", "ride.*", "ride.completed", "ride.driver_*"].map(|text| Pattern::parse(text).expect(text));
+        let mut patterns =
+            ["*", "ride.*", "ride.completed", "ride.driver_*"].map(|text| Pattern::parse(text).expect(text));
         patterns.sort_by(Pattern::by_precedence);
         assert_eq!(patterns.map(|p| p.to_string()), ["ride.completed", "ride.driver_*", "ride.*", "*"]);
     }

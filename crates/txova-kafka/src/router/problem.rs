@@ -57,7 +57,9 @@ pub enum RouterProblem {
         reason: &'static str,
     },
     /// A handler that `.handle` cannot register, because no argument tells its event type.
-    #[error("`{setting}`: the handler takes no `Event<T>`, so its type is unknown: register it with `.on(\"…\", {handler})`")]
+    #[error(
+        "`{setting}`: the handler takes no `Event<T>`, so its type is unknown: register it with `.on(\"…\", {handler})`"
+    )]
     NoEvent {
         /// The registration.
         setting: String,
@@ -99,7 +101,9 @@ pub enum RouterProblem {
         pattern: String,
     },
     /// A topic's name that Kafka refuses.
-    #[error("`{setting}`: `{topic}` is no topic name: expected 1 to 249 of ASCII letters, digits, `.`, `_` and `-`")]
+    #[error(
+        "`{setting}`: `{topic}` is no topic name: expected 1 to 249 of ASCII letters, digits, `.`, `_` and `-`"
+    )]
     MalformedTopic {
         /// The registration.
         setting: String,
@@ -115,7 +119,9 @@ pub enum RouterProblem {
         state: &'static str,
     },
     /// Two states of one type: a handler could not say which it means.
-    #[error("`.state(…)` was given two values of type `{state}`: expected one; wrap one in a type of its own")]
+    #[error(
+        "`.state(…)` was given two values of type `{state}`: expected one; wrap one in a type of its own"
+    )]
     TwoStates {
         /// The state's type.
         state: &'static str,

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use futures_util::future::BoxFuture;
 use crate::context::event::EnvelopeRef;
+use futures_util::future::BoxFuture;
 
 use super::catalogue::Catalogue;
 use super::pattern::Pattern;
@@ -56,7 +56,9 @@ impl Table {
     fn find(&self, event_type: &str) -> Option<&Route> {
         match self.exact.get(event_type) {
             Some(&at) => self.routes.get(at),
-            None => self.routes.iter().skip(self.first_prefix).find(|route| route.pattern.matches(event_type)),
+            None => {
+                self.routes.iter().skip(self.first_prefix).find(|route| route.pattern.matches(event_type))
+            }
         }
     }
 }
@@ -104,14 +106,16 @@ impl Routes {
                     self.refuse(Unexpected::Unhandled, message, &self.no_handler)
                 }
                 false => {
-                    let message =
-                        format!("the event type `{event_type}` is unknown: no handler takes it, no catalogue lists it");
+                    let message = format!(
+                        "the event type `{event_type}` is unknown: no handler takes it, no catalogue lists it"
+                    );
                     self.refuse(Unexpected::UnknownType, message, &self.no_handler)
                 }
             });
         };
         let incoming = Incoming { attempt, envelope: &envelope, states: &self.table.states };
-        let future = (route.handler)(&incoming).map_err(|error| self.refused_by_extractor(error, &route.name))?;
+        let future =
+            (route.handler)(&incoming).map_err(|error| self.refused_by_extractor(error, &route.name))?;
         let trace = TraceContext::from_headers(&attempt.record.headers);
         let context = Context::new(envelope.context(), trace);
         Ok(Ready { handler: Arc::clone(&route.name), context, future })

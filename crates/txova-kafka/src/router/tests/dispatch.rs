@@ -29,7 +29,9 @@ fn telling() -> (Router, Arc<std::sync::Mutex<Vec<&'static str>>>) {
 async fn the_most_exact_handler_gets_the_event_in_whatever_order_they_are_registered() {
     let (router, ran) = telling();
     let routes = router.build().expect("sound");
-    for event_type in ["parcel.delivered", "parcel.delivery_failed", "parcel.lost", "truck.left", "parcel.delivered"] {
+    for event_type in
+        ["parcel.delivered", "parcel.delivery_failed", "parcel.lost", "truck.left", "parcel.delivered"]
+    {
         assert_eq!(dispatch(&routes, envelope(event_type, "{}")).await, Outcome::Handled);
     }
     let expected = ["parcel.delivered", "parcel.deliver*", "parcel.*", "*", "parcel.delivered"];
@@ -59,7 +61,10 @@ async fn a_handler_takes_its_arguments_in_any_order() {
         assert_eq!(meta.causation_id.as_deref(), Some("order-placed-7"));
         assert_eq!((&*meta.topic, meta.partition, meta.offset), ("parcels.v1", 3, 42));
         assert_eq!(meta.key_text(), Some("p-1"));
-        assert_eq!(meta.record_timestamp, OffsetDateTime::from_unix_timestamp_nanos(1_795_507_200_123_000_000).ok());
+        assert_eq!(
+            meta.record_timestamp,
+            OffsetDateTime::from_unix_timestamp_nanos(1_795_507_200_123_000_000).ok()
+        );
         assert_eq!((&*meta.group, meta.attempt, meta.first_failure), ("billing-group", 1, None));
         assert!(!attempt.is_retry() && !attempt.is_cancelled());
         assert_eq!(raw.bytes(), delivered().as_bytes());
@@ -84,7 +89,8 @@ async fn a_retry_is_told_and_so_is_a_cancelled_attempt() {
     }
     const FIRST: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
     let routes = Router::new().on("*", wait).topics(["parcels.v1"]).build().expect("sound");
-    let given = RecordAttempt { number: 4, first_failure: Some(FIRST), ..attempt(Some(delivered().as_bytes())) };
+    let given =
+        RecordAttempt { number: 4, first_failure: Some(FIRST), ..attempt(Some(delivered().as_bytes())) };
     let cancelled = given.cancelled.clone();
     let mut running = pin!(routes.dispatch(given));
     let mut task = TaskContext::from_waker(Waker::noop());

@@ -51,8 +51,11 @@ async fn without_settings_poison_is_dead_lettered_and_what_others_handle_is_pass
 
 #[tokio::test]
 async fn every_kind_follows_the_policy_it_is_given() {
-    let policies =
-        [(Policy::Ignore, ErrorClass::Skip), (Policy::DeadLetter, ErrorClass::Permanent), (Policy::Stop, ErrorClass::Stop)];
+    let policies = [
+        (Policy::Ignore, ErrorClass::Skip),
+        (Policy::DeadLetter, ErrorClass::Permanent),
+        (Policy::Stop, ErrorClass::Stop),
+    ];
     for (kind, value, _) in each_kind() {
         for (policy, class) in policies {
             let routes = router().unexpected(kind, policy).build().expect("sound");
@@ -88,7 +91,11 @@ async fn the_handler_never_runs_for_what_it_cannot_read() {
 async fn a_payload_that_does_not_decode_names_the_type_and_the_field() {
     let routes = router().build().expect("sound");
     let missing = of(&routes, Some(&envelope("parcel.delivered", r#"{"parcel_id":"p-1"}"#))).await;
-    assert!(missing.message.contains("parcel.delivered") && missing.message.contains("weight_g"), "{}", missing.message);
+    assert!(
+        missing.message.contains("parcel.delivered") && missing.message.contains("weight_g"),
+        "{}",
+        missing.message
+    );
 }
 
 #[tokio::test]
@@ -111,7 +118,10 @@ async fn another_extractors_error_keeps_its_own_class() {
         }
     }
     async fn refused(_: Never) {}
-    let router = Router::new().on("*", refused).topics(["parcels.v1"]).unexpected(Unexpected::Undecodable, Policy::Stop);
+    let router = Router::new()
+        .on("*", refused)
+        .topics(["parcels.v1"])
+        .unexpected(Unexpected::Undecodable, Policy::Stop);
     let failure = failure(&router.build().expect("sound"), delivered()).await;
     assert_eq!((failure.class, failure.message.as_str()), (ErrorClass::Transient, "not yet"));
 }
