@@ -16,6 +16,7 @@ mod probe;
 mod producing;
 mod reading;
 mod records;
+mod scripts;
 
 /// The longest any event may take. Nothing sleeps: a test that hangs this long is broken.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -96,4 +97,24 @@ macro_rules! sentences_for_several_members {
     };
 }
 
-use {sentences_for_one_member, sentences_for_several_members};
+/// Calls `$test!(module sentence)` for each sentence that takes a script.
+macro_rules! sentences_with_a_script {
+    ($test:ident) => {
+        $test!(scripts, a_lost_partition_cannot_be_committed);
+        $test!(scripts, an_expelled_member_loses_everything_and_joins_anew);
+        $test!(scripts, a_member_that_was_expelled_unnoticed_finds_out_by_its_commit);
+        $test!(scripts, batches_of_an_ended_epoch_never_carry_the_new_number);
+        $test!(scripts, a_batch_that_travels_through_a_revocation_is_told_by_its_epoch);
+        $test!(scripts, a_range_can_be_delivered_again);
+        $test!(scripts, retention_that_overtakes_a_reader_is_an_offset_out_of_range);
+        $test!(scripts, holes_in_the_log_are_passed_over);
+        $test!(scripts, commits_fail_as_scripted_and_then_work_again);
+        $test!(scripts, produces_fail_as_scripted_and_say_whether_the_record_was_written);
+        $test!(scripts, a_topic_that_is_down_holds_records_in_order_or_times_them_out);
+        $test!(scripts, an_outage_is_trouble_and_passes);
+        $test!(scripts, a_dropped_producer_answers_what_it_did_not_write);
+        $test!(scripts, a_script_that_misses_its_target_says_so);
+    };
+}
+
+use {sentences_for_one_member, sentences_for_several_members, sentences_with_a_script};

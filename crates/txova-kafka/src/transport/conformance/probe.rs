@@ -51,6 +51,8 @@ pub(super) struct Probe {
     pub owned: BTreeMap<TopicPartition, u64>,
     /// Records of its partitions, as they came, those of ended epochs left out.
     pub seen: Vec<(TopicPartition, Record)>,
+    /// Batches that came when their epoch had ended: epoch, partition, offsets.
+    pub ended: Vec<(u64, TopicPartition, Vec<i64>)>,
     /// The revocation to be answered.
     pub revoked: Option<Vec<TopicPartition>>,
     pub lost: Vec<TopicPartition>,
@@ -69,6 +71,7 @@ impl Probe {
             assignments: BTreeMap::new(),
             owned: BTreeMap::new(),
             seen: Vec::new(),
+            ended: Vec::new(),
             revoked: None,
             lost: Vec::new(),
             troubles: Vec::new(),
@@ -113,6 +116,15 @@ impl Probe {
         within(what, waiting)
     }
 
+    /// Takes what has arrived, and does not wait for more.
+    pub(super) async fn take_what_is_there(&mut self) {
+        // What other tasks can do at once, they have done then.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        while self.step().now_or_never().is_some() {}
+    }
+
     /// Takes events only, and leaves the records where they are.
     pub(super) async fn next_event(&mut self) -> Option<()> {
         let event = within("an event", self.member.events.recv()).await?;
@@ -139,7 +151,7 @@ impl Probe {
                 self.revoked = Some(partitions);
             }
             GroupEvent::Lost { partitions } => {
-                partitions.iter().for_each(|partition| drop(self.owned.remove(partition)));
+                self.owned.retain(|partition, _| !partitions.contains(partition));
                 self.lost.extend(partitions);
             }
             GroupEvent::Trouble(error) => self.troubles.push(error),
@@ -164,6 +176,8 @@ impl Probe {
         assert!(offsets.is_sorted_by(|a, b| a < b), "{} came as {offsets:?}", batch.partition);
         if self.owned.get(&batch.partition) == Some(&batch.epoch) {
             self.seen.extend(batch.records.into_iter().map(|record| (batch.partition.clone(), record)));
+        } else {
+            self.ended.push((batch.epoch, batch.partition, offsets));
         }
     }
 
@@ -200,7 +214,7 @@ impl Probe {
     /// Answers the revocation there is.
     pub(super) async fn release(&mut self, entries: Vec<CommitEntry>) -> Result<(), ClientError> {
         let revoked = self.revoked.take().expect("there is a revocation to answer");
-        revoked.iter().for_each(|partition| drop(self.owned.remove(partition)));
+        self.owned.retain(|partition, _| !revoked.contains(partition));
         let (reply, answer) = oneshot::channel();
         self.send(Command::Release { entries, reply });
         within("the release's answer", answer).await.expect("every command is answered")
@@ -238,10 +252,10 @@ pub(super) fn until_all<'a>(
 ) -> impl Future<Output = ()> + 'a {
     let waiting = async move {
         while !holds(probes) {
-            select_all(probes.iter_mut().map(|probe| Box::pin(probe.step()))).map(drop).await;
             for probe in probes.iter_mut() {
                 probe.release_all_seen().await;
             }
+            select_all(probes.iter_mut().map(|probe| Box::pin(probe.step()))).map(drop).await;
         }
     };
     within(what, waiting)

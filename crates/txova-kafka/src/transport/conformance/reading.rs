@@ -3,7 +3,7 @@
 use super::probe::{numbered, within, write};
 use super::{Bench, PATIENCE};
 use crate::record::TopicPartition;
-use crate::transport::{NewTopic, ReadRange, Transport, Watermarks};
+use crate::transport::{NewTopic, ReadRange, Watermarks};
 
 /// Reads ranges to their end.
 async fn offsets_of(bench: &dyn Bench, ranges: Vec<ReadRange>) -> Vec<(i32, i64)> {
