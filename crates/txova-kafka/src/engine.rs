@@ -39,8 +39,8 @@ use self::partition::Partition;
 
 pub(crate) use self::intake::{Incoming, Offered};
 pub(crate) use self::leave::{CloseReport, StopReason};
-pub(crate) use self::settings::{Retry, Settings};
 pub use self::settings::Order;
+pub(crate) use self::settings::{Retry, Settings};
 pub(crate) use self::status::{PartitionStatus, RecordState, Status, Stuck};
 pub(crate) use self::time::{Moment, Now};
 

@@ -56,7 +56,8 @@ impl<R: Clone> Engine<R> {
         }
         self.commits.due = None;
         self.commits.settled = 0;
-        let changed = self.partitions.iter().filter(|(_, partition)| partition.changed && !partition.draining);
+        let changed =
+            self.partitions.iter().filter(|(_, partition)| partition.changed && !partition.draining);
         let slots: Vec<usize> = changed.map(|(slot, _)| slot).collect();
         let mut in_flight = Vec::with_capacity(slots.len());
         let mut entries = Vec::with_capacity(slots.len());
@@ -109,7 +110,7 @@ impl<R: Clone> Engine<R> {
     /// known of it. Also notices how full the map is.
     pub(super) fn entry(&mut self, slot: usize) -> Option<CommitEntry> {
         let limit = self.commits.metadata_limit.unwrap_or(self.settings.max_metadata_bytes);
-        let partition = self.partitions.get(slot)?;
+        let partition = self.partitions.get(slot).filter(|partition| !partition.went_back)?;
         let offset = partition.window.position()?;
         let next_offset = partition.window.next_offset().unwrap_or(offset);
         let (rest, rest_failing) = partition.restored.rest(next_offset);
@@ -135,6 +136,10 @@ impl<R: Clone> Engine<R> {
 impl<R> Live<R> {
     fn failing(&self) -> Option<Failing> {
         let first_failure_s = self.first_failure_ms?.div_euclid(1000);
-        (self.attempts > 0).then_some(Failing { offset: self.offset, attempts: self.attempts, first_failure_s })
+        (self.attempts > 0).then_some(Failing {
+            offset: self.offset,
+            attempts: self.attempts,
+            first_failure_s,
+        })
     }
 }

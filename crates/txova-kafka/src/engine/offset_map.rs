@@ -316,8 +316,9 @@ mod tests {
 
     #[test]
     fn many_failing_records_leave_room_for_the_map() {
-        let failing: Vec<_> =
-            (0..2000).map(|n| Failing { offset: n * 2, attempts: 3, first_failure_s: 1_790_000_000 }).collect();
+        let failing: Vec<_> = (0..2000)
+            .map(|n| Failing { offset: n * 2, attempts: 3, first_failure_s: 1_790_000_000 })
+            .collect();
         let done = runs(0, &vec![(1, 1); 2000]);
         let encoded = encode(0, &OffsetMap { done: done.clone(), failing: failing.clone() }, LIMIT);
         assert!(!encoded.complete && encoded.text.len() <= LIMIT);

@@ -87,7 +87,8 @@ impl Retry {
     /// When the attempt after `failed` failed ones may start. Doubles each time up to the limit; the jitter comes from
     /// the record's place, so that it is the same each time it is computed.
     pub(crate) fn at(&self, now: Moment, failed: u32, place: u64, retry_after: Option<Duration>) -> Moment {
-        let doubled = self.backoff.saturating_mul(1u32.checked_shl(failed.saturating_sub(1)).unwrap_or(u32::MAX));
+        let doubled =
+            self.backoff.saturating_mul(1u32.checked_shl(failed.saturating_sub(1)).unwrap_or(u32::MAX));
         let spread = self.jitter * (unit(self.seed ^ place, failed) * 2.0 - 1.0);
         let delay = doubled.min(self.max_backoff).mul_f64((1.0 + spread).max(0.0));
         now + delay.max(retry_after.unwrap_or_default())

@@ -62,7 +62,12 @@ pub(crate) enum RecordState {
 impl<R: Clone> Engine<R> {
     pub(crate) fn status(&self, now: Moment) -> Status {
         Status {
-            partitions: self.partitions.iter().map(|(slot, _)| slot).filter_map(|slot| self.of(slot, now)).collect(),
+            partitions: self
+                .partitions
+                .iter()
+                .map(|(slot, _)| slot)
+                .filter_map(|slot| self.of(slot, now))
+                .collect(),
             running: self.running,
             in_flight_records: self.live.len(),
             in_flight_bytes: self.bytes,
@@ -72,20 +77,21 @@ impl<R: Clone> Engine<R> {
 
     fn of(&self, slot: usize, now: Moment) -> Option<PartitionStatus> {
         let partition = self.partitions.get(slot)?;
-        let oldest = partition.window.front().and_then(|index| self.live.get(index as usize)).map(|live| Stuck {
-            offset: live.offset,
-            state: match live.state {
-                State::Waiting | State::Ready => RecordState::Waiting,
-                State::Running => RecordState::Running,
-                State::BackingOff => RecordState::BackingOff,
-                State::DeadLettering => RecordState::DeadLettering,
-                State::DeadLetterDown => RecordState::DeadLetterDown,
-            },
-            since: now.since(live.since),
-            attempts: live.attempts,
-            handler: live.failure.as_ref().map(|failure| failure.handler.clone()),
-            last_error: live.failure.as_ref().map(|failure| failure.message.clone()),
-        });
+        let oldest =
+            partition.window.front().and_then(|index| self.live.get(index as usize)).map(|live| Stuck {
+                offset: live.offset,
+                state: match live.state {
+                    State::Waiting | State::Ready => RecordState::Waiting,
+                    State::Running => RecordState::Running,
+                    State::BackingOff => RecordState::BackingOff,
+                    State::DeadLettering => RecordState::DeadLettering,
+                    State::DeadLetterDown => RecordState::DeadLetterDown,
+                },
+                since: now.since(live.since),
+                attempts: live.attempts,
+                handler: live.failure.as_ref().map(|failure| failure.handler.clone()),
+                last_error: live.failure.as_ref().map(|failure| failure.message.clone()),
+            });
         Some(PartitionStatus {
             partition: partition.name.clone(),
             position: partition.window.position(),
