@@ -180,11 +180,11 @@ fn status(port: u16) -> Result<ExitCode> {
             State::Up { who, paused: true } => format!("paused, {who}"),
             State::Up { who, paused: false } => format!("running, {who}"),
         };
-        let answer = match &it.view {
-            Ok(view) => format!("answers, sees the nodes {:?}, controller {}", view.brokers, view.controller),
+        let answer = match &it.sees {
+            Ok(sees) => format!("answers, sees the nodes {sees:?}"),
             Err(error) => format!("does not answer ({error})"),
         };
-        well &= it.view.is_ok();
+        well &= it.sees.is_ok();
         println!(
             "node {} on 127.0.0.1:{}: {doing}; {answer}",
             it.node,

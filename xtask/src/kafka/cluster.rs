@@ -16,7 +16,7 @@ use super::docker::{self, Docker};
 use super::engine::{Engine, State};
 use super::local::Local;
 use super::settings::Settings;
-use super::wire::{self, View};
+use super::wire::{self, Seen};
 use crate::failure::{Context, Failure, Result};
 
 const READY_WITHIN: Duration = Duration::from_secs(120);
@@ -60,8 +60,8 @@ pub(crate) struct Cluster {
 pub(crate) struct NodeStatus {
     pub(crate) node: u8,
     pub(crate) state: State,
-    /// What it answers, when it does.
-    pub(crate) view: io::Result<View>,
+    /// Whom it sees, when it answers.
+    pub(crate) sees: io::Result<Seen>,
 }
 
 impl Cluster {
@@ -195,8 +195,8 @@ impl Cluster {
     /// Every node, and what it answers now.
     pub(crate) fn status(&self) -> Result<Vec<NodeStatus>> {
         let ask = |node| {
-            let view = wire::ask(self.settings().client_port(node));
-            self.engine.state(node).map(|state| NodeStatus { node, state, view })
+            let sees = wire::ask(self.settings().client_port(node));
+            self.engine.state(node).map(|state| NodeStatus { node, state, sees })
         };
         self.settings().node_ids().map(ask).collect()
     }
@@ -247,15 +247,13 @@ impl Cluster {
         self.settings().node_ids().try_for_each(|node| self.wait_for(node, &all))
     }
 
-    /// Waits until `node` answers, knows a controller and sees the nodes `seen`.
-    pub(crate) fn wait_for(&self, node: u8, seen: &[u8]) -> Result<()> {
+    /// Waits until `node` answers and sees the nodes `wanted`.
+    pub(crate) fn wait_for(&self, node: u8, wanted: &[u8]) -> Result<()> {
         let began = Instant::now();
         loop {
             let answer = match wire::ask(self.settings().client_port(node)) {
-                Ok(view) if is_ready(&view, seen) => return Ok(()),
-                Ok(view) => {
-                    format!("it sees the nodes {:?} and the controller {}", view.brokers, view.controller)
-                }
+                Ok(sees) if sees_all(&sees, wanted) => return Ok(()),
+                Ok(sees) => format!("it sees only the nodes {sees:?}"),
                 Err(error) => format!("it does not answer ({error})"),
             };
             let why = if self.engine.state(node)? == State::Down {
@@ -308,8 +306,8 @@ impl Cluster {
     }
 }
 
-fn is_ready(view: &View, seen: &[u8]) -> bool {
-    view.controller >= 0 && seen.iter().all(|node| view.brokers.contains(&i32::from(*node)))
+fn sees_all(sees: &Seen, wanted: &[u8]) -> bool {
+    wanted.iter().all(|node| sees.contains(&i32::from(*node)))
 }
 
 fn choose(asked: Option<RunsAs>) -> Result<RunsAs> {
@@ -388,12 +386,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_broker_without_a_controller_or_without_its_peers_is_not_ready() {
-        let view = |brokers: &[i32], controller| View { brokers: brokers.to_vec(), controller };
-        assert!(!is_ready(&view(&[1], -1), &[1]));
-        assert!(!is_ready(&view(&[], 1), &[1]));
-        assert!(!is_ready(&view(&[1, 2], 1), &[1, 2, 3]));
-        assert!(is_ready(&view(&[3, 1, 2], 2), &[1, 2, 3]));
+    fn a_broker_that_misses_a_peer_or_itself_is_not_ready() {
+        assert!(!sees_all(&vec![], &[1]));
+        assert!(!sees_all(&vec![1, 2], &[1, 2, 3]));
+        assert!(sees_all(&vec![3, 1, 2], &[1, 2, 3]));
     }
 
     #[test]

@@ -15,7 +15,7 @@ const JAVA_HELP: &str = "on Debian or Ubuntu: apt-get install openjdk-17-jre-hea
 
 /// The `java` to use, checked to be new enough.
 pub(crate) fn find() -> Result<PathBuf> {
-    let java = match env::var_os("JAVA_HOME") {
+    let java = match env::var_os("JAVA_HOME").filter(|home| !home.is_empty()) {
         Some(home) => Path::new(&home).join("bin/java"),
         None => PathBuf::from("java"),
     };
@@ -83,7 +83,7 @@ fn fetch(into: &Path) -> Result<()> {
     let pom = into.join("pom.xml");
     fs::write(&pom, pom_text()).context(|| format!("cannot write {}", pom.display()))?;
     let status = Command::new("mvn")
-        .args(["-q", "-B", "-f"])
+        .args(["-q", "-B", "-Dstyle.color=never", "-f"])
         .arg(&pom)
         .arg("org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy-dependencies")
         .arg(format!("-DoutputDirectory={}", into.display()))

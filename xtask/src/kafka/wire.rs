@@ -13,17 +13,20 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// An answer is a list of brokers or of request kinds: far below this, whatever claims more is no Kafka.
 const LONGEST_ANSWER_BYTES: usize = 1 << 20;
 
-/// What a broker knows of its cluster.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct View {
-    /// The brokers that take part, by node number.
-    pub(crate) brokers: Vec<i32>,
-    /// The active controller; -1 when the broker knows none.
-    pub(crate) controller: i32,
+/// The brokers that take part, by node number, as one of them sees it.
+// The controller that the same answer names is no news: under KRaft it is any live broker.
+pub(crate) type Seen = Vec<i32>;
+
+/// Whom the broker on `port` sees; an error when it does not answer as Kafka within two seconds a step.
+pub(crate) fn ask(port: u16) -> io::Result<Seen> {
+    converse(port).map_err(|error| match error.kind() {
+        // What a read timeout is called on Unix; its own words are "resource temporarily unavailable".
+        io::ErrorKind::WouldBlock => io::Error::new(io::ErrorKind::TimedOut, "silent for 2 s"),
+        _ => error,
+    })
 }
 
-/// What the broker on `port` sees; an error when it does not answer as Kafka within two seconds a step.
-pub(crate) fn ask(port: u16) -> io::Result<View> {
+fn converse(port: u16) -> io::Result<Seen> {
     let mut stream = TcpStream::connect_timeout(&SocketAddr::from((Ipv4Addr::LOCALHOST, port)), PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
@@ -33,8 +36,8 @@ pub(crate) fn ask(port: u16) -> io::Result<View> {
         return Err(bad(&format!("the broker does not speak metadata version {METADATA_VERSION}")));
     }
     // No topics wanted (an empty array, not a missing one), and none to be created.
-    let view = call(&mut stream, METADATA, METADATA_VERSION, &[0, 0, 0, 0, 0])?;
-    read_view(&mut Answer(&view))
+    let metadata = call(&mut stream, METADATA, METADATA_VERSION, &[0, 0, 0, 0, 0])?;
+    read_seen(&mut Answer(&metadata))
 }
 
 fn call(stream: &mut TcpStream, api: i16, version: i16, body: &[u8]) -> io::Result<Vec<u8>> {
@@ -46,8 +49,9 @@ fn call(stream: &mut TcpStream, api: i16, version: i16, body: &[u8]) -> io::Resu
     request.extend([0, CLIENT.len() as u8]);
     request.extend(CLIENT);
     request.extend(body);
-    stream.write_all(&(request.len() as u32).to_be_bytes())?;
-    stream.write_all(&request)?;
+    let mut framed = (request.len() as u32).to_be_bytes().to_vec();
+    framed.append(&mut request);
+    stream.write_all(&framed)?;
 
     let mut length = [0; 4];
     stream.read_exact(&mut length)?;
@@ -75,7 +79,7 @@ fn speaks(answer: &mut Answer<'_>, api: i16, version: i16) -> io::Result<bool> {
     Ok(found)
 }
 
-fn read_view(answer: &mut Answer<'_>) -> io::Result<View> {
+fn read_seen(answer: &mut Answer<'_>) -> io::Result<Seen> {
     answer.int32()?; // throttle time
     let mut brokers = Vec::new();
     for _ in 0..answer.int32()? {
@@ -84,8 +88,7 @@ fn read_view(answer: &mut Answer<'_>) -> io::Result<View> {
         answer.int32()?; // port
         answer.skip_string()?; // rack
     }
-    answer.skip_string()?; // cluster id
-    Ok(View { brokers, controller: answer.int32()? })
+    Ok(brokers)
 }
 
 fn bad(text: &str) -> io::Error {
@@ -128,10 +131,9 @@ mod tests {
         let mut whole = Vec::new();
         whole.extend([0, 0, 0, 0, 0, 0, 0, 1]); // throttle, one broker
         whole.extend([0, 0, 0, 7, 0, 2, b'l', b'o', 0, 0, 35, 132, 255, 255]); // 7, "lo", 9092, no rack
-        whole.extend([0, 1, b'c', 0, 0, 0, 7]); // cluster id, controller
-        assert_eq!(read_view(&mut Answer(&whole)).expect("whole"), View { brokers: vec![7], controller: 7 });
+        assert_eq!(read_seen(&mut Answer(&whole)).expect("whole"), vec![7]);
         for cut in 0..whole.len() {
-            assert!(read_view(&mut Answer(&whole[..cut])).is_err(), "cut at {cut}");
+            assert!(read_seen(&mut Answer(&whole[..cut])).is_err(), "cut at {cut}");
         }
     }
 
@@ -148,7 +150,10 @@ mod tests {
         let port = listener.local_addr().expect("its address").port();
         let server = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().expect("a caller");
+            stream.read_exact(&mut [0; 4]).expect("a question");
             stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").expect("an answer");
+            // Closed only after the caller: closing on unread bytes would take the answer back.
+            let _ = stream.read_to_end(&mut Vec::new());
         });
         let said = ask(port).expect_err("that is no Kafka").to_string();
         assert!(said.contains("not Kafka's"), "{said}");
