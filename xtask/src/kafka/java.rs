@@ -10,6 +10,8 @@ use super::settings::VERSION;
 use crate::failure::{Context, Failure, Result};
 
 const OLDEST_JAVA: u32 = 17;
+/// The log4j that this release of Kafka comes with.
+const LOG4J: &str = "2.25.4";
 const JAVA_HELP: &str = "on Debian or Ubuntu: apt-get install openjdk-17-jre-headless; \
      with Docker instead of Java: cargo xtask kafka start --docker";
 
@@ -106,18 +108,20 @@ fn fetch(into: &Path) -> Result<()> {
 }
 
 fn pom_text() -> String {
-    let dependency = |artifact: &str| {
+    let dependency = |group: &str, artifact: &str, version: &str| {
         format!(
-            "<dependency><groupId>org.apache.kafka</groupId><artifactId>{artifact}</artifactId>\
-             <version>{VERSION}</version></dependency>\n"
+            "<dependency><groupId>{group}</groupId><artifactId>{artifact}</artifactId>\
+             <version>{version}</version></dependency>\n"
         )
     };
     format!(
         "<project xmlns=\"http://maven.apache.org/POM/4.0.0\"><modelVersion>4.0.0</modelVersion>\n\
          <groupId>local</groupId><artifactId>kafka</artifactId><version>1</version>\n\
-         <dependencies>\n{}{}</dependencies></project>\n",
-        dependency("kafka_2.13"),
-        dependency("kafka-tools")
+         <dependencies>\n{}{}{}</dependencies></project>\n",
+        dependency("org.apache.kafka", "kafka_2.13", VERSION),
+        dependency("org.apache.kafka", "kafka-tools", VERSION),
+        // Kafka's own archive has this jar, its Maven artifacts do not name it; without it a node logs nothing.
+        dependency("org.apache.logging.log4j", "log4j-slf4j-impl", LOG4J)
     )
 }
 
