@@ -6,6 +6,7 @@ mod engine;
 mod java;
 mod local;
 mod process;
+mod saved;
 mod settings;
 mod wire;
 
@@ -15,8 +16,9 @@ use std::time::Instant;
 use clap::Subcommand;
 
 use crate::failure::{Failure, Result};
-use cluster::{Cluster, RunsAs, Wanted, nodes_text};
+use cluster::{Cluster, Wanted, nodes_text};
 use engine::State;
+use saved::RunsAs;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

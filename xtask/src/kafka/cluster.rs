@@ -1,35 +1,22 @@
 //! One cluster of this repository, from its first start to its last file: what fault runs and benchmarks drive.
 //! Prints nothing but progress, and knows no command line.
 
-use std::env;
-use std::fs::{self, File};
+use std::fs;
 use std::io;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use base64::Engine as _;
-use serde::{Deserialize, Serialize};
-
 use super::docker::{self, Docker};
 use super::engine::{Engine, State};
 use super::local::Local;
+use super::saved::{self, RunsAs, Saved};
 use super::settings::Settings;
 use super::wire::{self, Seen};
 use crate::failure::{Context, Failure, Result};
 
 const READY_WITHIN: Duration = Duration::from_secs(120);
-
-/// What the nodes run as.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum RunsAs {
-    /// Containers of the official image.
-    Docker,
-    /// Java processes with jars from Maven Central.
-    Java,
-}
 
 /// What a start asks for; what is left open is as the cluster was before, or the default.
 #[derive(Debug, Clone, Copy, Default)]
@@ -38,14 +25,6 @@ pub(crate) struct Wanted {
     pub(crate) partitions: Option<u32>,
     pub(crate) auto_create: Option<bool>,
     pub(crate) runs_as: Option<RunsAs>,
-}
-
-/// What is remembered of a cluster between two commands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Saved {
-    settings: Settings,
-    runs_as: RunsAs,
-    cluster_id: String,
 }
 
 /// A cluster that was started once and not cleaned away.
@@ -67,17 +46,18 @@ pub(crate) struct NodeStatus {
 impl Cluster {
     /// The cluster on `port`, if there is one.
     pub(crate) fn open(port: u16) -> Result<Option<Self>> {
-        Ok(load(&folder(port)?)?.map(|(folder, saved)| Self::from(folder, saved)))
+        let folder = saved::folder(port)?;
+        Ok(saved::load(&folder)?.map(|saved| Self::from(folder, saved)))
     }
 
     /// Brings every node of the cluster on `port` up and waits until all of them answer and see each other.
     /// Also says how many nodes had to be started or woken: 0 when it was up already.
     pub(crate) fn start(port: u16, wanted: Wanted) -> Result<(Self, usize)> {
-        let folder = folder(port)?;
+        let folder = saved::folder(port)?;
         fs::create_dir_all(&folder).context(|| format!("cannot make {}", folder.display()))?;
-        let _lock = lock(&folder)?;
-        let cluster = match load(&folder)? {
-            Some((folder, saved)) => Self::from(folder, saved).adapted(wanted)?,
+        let _lock = saved::lock(&folder)?;
+        let cluster = match saved::load(&folder)? {
+            Some(saved) => Self::from(folder, saved).adapted(wanted)?,
             None => Self::new(folder, port, wanted)?,
         };
         let mut down = Vec::new();
@@ -105,8 +85,7 @@ impl Cluster {
             for node in down {
                 self.ports_are_free(*node)?;
             }
-            self.engine.prepare()?;
-            save(&self.folder, &self.saved)?;
+            self.prepare()?;
         }
         for node in down {
             self.engine.start(*node)?;
@@ -117,6 +96,18 @@ impl Cluster {
         self.wait_for_all()
     }
 
+    fn prepare(&self) -> Result<()> {
+        let is_new = saved::load(&self.folder)?.is_none();
+        saved::save(&self.folder, &self.saved)?;
+        self.engine.prepare().inspect_err(|_| {
+            if is_new {
+                // Else the next start, perhaps by other means, would meet the remains of this one.
+                let _ = self.engine.remove();
+                let _ = fs::remove_dir_all(&self.folder);
+            }
+        })
+    }
+
     fn new(folder: PathBuf, port: u16, wanted: Wanted) -> Result<Self> {
         let settings = Settings {
             nodes: wanted.nodes.unwrap_or(1),
@@ -125,7 +116,7 @@ impl Cluster {
             auto_create: wanted.auto_create.unwrap_or(true),
         };
         let runs_as = choose(wanted.runs_as)?;
-        Ok(Self::from(folder, Saved { settings, runs_as, cluster_id: new_cluster_id() }))
+        Ok(Self::from(folder, Saved { settings, runs_as, cluster_id: saved::new_cluster_id() }))
     }
 
     fn from(folder: PathBuf, saved: Saved) -> Self {
@@ -230,7 +221,7 @@ impl Cluster {
 
     /// Ends every node, its data kept; the numbers of those that had to be killed come back.
     pub(crate) fn stop(&self) -> Result<Vec<u8>> {
-        let _lock = lock(&self.folder)?;
+        let _lock = saved::lock(&self.folder)?;
         self.engine.stop()
     }
 
@@ -324,61 +315,9 @@ fn choose(asked: Option<RunsAs>) -> Result<RunsAs> {
     }
 }
 
-/// 16 bytes in Kafka's spelling. A time-ordered id never begins with `-`, which Kafka's tools take for an option.
-fn new_cluster_id() -> String {
-    base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(uuid::Uuid::now_v7().as_bytes())
-}
-
 /// "1 node", "3 nodes".
 pub(crate) fn nodes_text(nodes: u8) -> String {
     format!("{nodes} {}", if nodes == 1 { "node" } else { "nodes" })
-}
-
-/// Where the cluster on `port` keeps everything.
-pub(crate) fn folder(port: u16) -> Result<PathBuf> {
-    let home = env::var_os("TXOVA_KAFKA_HOME").filter(|path| !path.is_empty()).map_or_else(
-        || {
-            let manifest = env::var_os("CARGO_MANIFEST_DIR")
-                .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
-            manifest.parent().unwrap_or(&manifest).join(".kafka")
-        },
-        PathBuf::from,
-    );
-    let home = std::path::absolute(&home).context(|| format!("cannot use {}", home.display()))?;
-    Ok(home.join(port.to_string()))
-}
-
-/// Held while a cluster starts or stops, so that two commands at once do not start its nodes twice.
-fn lock(folder: &Path) -> Result<File> {
-    let path = folder.with_extension("lock");
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .context(|| format!("cannot write {}", path.display()))?;
-    file.lock().context(|| format!("cannot lock {}", path.display()))?;
-    Ok(file)
-}
-
-fn load(folder: &Path) -> Result<Option<(PathBuf, Saved)>> {
-    let path = folder.join("cluster.json");
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error).context(|| format!("cannot read {}", path.display())),
-    };
-    let saved = serde_json::from_str(&text).context(|| {
-        format!("{} is damaged: delete {} once no Kafka runs there", path.display(), folder.display())
-    })?;
-    Ok(Some((folder.to_owned(), saved)))
-}
-
-fn save(folder: &Path, saved: &Saved) -> Result<()> {
-    let path = folder.join("cluster.json");
-    let text =
-        serde_json::to_string_pretty(saved).context(|| "cannot write the cluster's settings".to_owned())?;
-    fs::write(&path, text).context(|| format!("cannot write {}", path.display()))
 }
 
 #[cfg(test)]
@@ -390,23 +329,5 @@ mod tests {
         assert!(!sees_all(&vec![], &[1]));
         assert!(!sees_all(&vec![1, 2], &[1, 2, 3]));
         assert!(sees_all(&vec![3, 1, 2], &[1, 2, 3]));
-    }
-
-    #[test]
-    fn a_cluster_id_is_what_kafka_takes_and_never_an_option() {
-        for _ in 0..1000 {
-            let id = new_cluster_id();
-            assert_eq!(id.len(), 22);
-            assert!(!id.starts_with('-'), "{id}");
-        }
-    }
-
-    #[test]
-    fn what_is_saved_is_what_is_loaded() {
-        let settings = Settings { nodes: 3, port: 9092, partitions: 6, auto_create: false };
-        let saved = Saved { settings, runs_as: RunsAs::Docker, cluster_id: "AZy1".to_owned() };
-        let text = serde_json::to_string(&saved).expect("it is written");
-        assert!(text.contains("\"docker\""), "{text}");
-        assert_eq!(serde_json::from_str::<Saved>(&text).expect("it is read"), saved);
     }
 }

@@ -126,7 +126,7 @@ impl Engine for Docker {
             }
         }
         if !up.is_empty() {
-            let stop = ["stop", "--time", STOP_WITHIN_SECONDS].map(str::to_owned);
+            let stop = ["stop", "-t", STOP_WITHIN_SECONDS].map(str::to_owned);
             docker(stop.into_iter().chain(up))?;
         }
         // Docker kills what does not end in time and does not say which.
