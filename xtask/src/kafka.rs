@@ -118,12 +118,15 @@ fn start(port: u16, wanted: Wanted) -> Result<()> {
     if started == 0 {
         println!("already running: Apache Kafka {}, {nodes}", settings::VERSION);
     } else {
+        let data = match cluster.runs_as() {
+            RunsAs::Java => format!("data and logs in {}", cluster.folder().display()),
+            RunsAs::Docker => "data and logs in its containers".to_owned(),
+        };
         println!(
-            "Apache Kafka {}, {nodes}, as {:?}: answers after {:.1} s; data and logs in {}",
+            "Apache Kafka {}, {nodes}, as {:?}: answers after {:.1} s; {data}",
             settings::VERSION,
             cluster.runs_as(),
-            began.elapsed().as_secs_f64(),
-            cluster.folder().display()
+            began.elapsed().as_secs_f64()
         );
     }
     print_brokers(&cluster);

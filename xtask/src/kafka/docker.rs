@@ -39,11 +39,16 @@ impl Docker {
     }
 
     fn addresses(&self, node: u8) -> Addresses {
-        let client = self.settings.client_port(node);
+        // Only the clients' port is published; the two others are seen in the cluster's network alone, and stand
+        // beside it so that no choice of port makes two of them the same.
+        let (client, controller) = (self.settings.client_port(node), self.settings.controller_port(node));
+        let broker = controller + 1;
         Addresses {
-            voters: joined(self.settings, |it| format!("{it}@{}:9093", self.name(it))),
-            listeners: format!("CLIENT://:{client},BROKER://:19092,CONTROLLER://:9093"),
-            advertised: format!("CLIENT://127.0.0.1:{client},BROKER://{}:19092", self.name(node)),
+            voters: joined(self.settings, |it| {
+                format!("{it}@{}:{}", self.name(it), self.settings.controller_port(it))
+            }),
+            listeners: format!("CLIENT://:{client},BROKER://:{broker},CONTROLLER://:{controller}"),
+            advertised: format!("CLIENT://127.0.0.1:{client},BROKER://{}:{broker}", self.name(node)),
             protocols: "CLIENT:PLAINTEXT,BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT",
             between_brokers: "BROKER",
             log_dir: "/tmp/kraft-combined-logs".to_owned(),
@@ -186,7 +191,7 @@ mod tests {
         assert!(arguments.contains(&"127.0.0.1:9102:9102".to_owned()), "{arguments:?}");
         assert!(
             arguments.iter().any(|it| it
-                == "KAFKA_ADVERTISED_LISTENERS=CLIENT://127.0.0.1:9102,BROKER://txova-kafka-9092-2:19092")
+                == "KAFKA_ADVERTISED_LISTENERS=CLIENT://127.0.0.1:9102,BROKER://txova-kafka-9092-2:9104")
         );
     }
 
@@ -194,6 +199,6 @@ mod tests {
     fn the_controllers_find_each_other_by_container_name() {
         let arguments = three().create(1);
         assert!(arguments.iter().any(|it| it
-            == "KAFKA_CONTROLLER_QUORUM_VOTERS=1@txova-kafka-9092-1:9093,2@txova-kafka-9092-2:9093,3@txova-kafka-9092-3:9093"));
+            == "KAFKA_CONTROLLER_QUORUM_VOTERS=1@txova-kafka-9092-1:9093,2@txova-kafka-9092-2:9103,3@txova-kafka-9092-3:9113"));
     }
 }
