@@ -215,10 +215,13 @@ pub struct Delivery {
 }
 
 /// A topic to create.
-#[derive(Clone, Debug)]
-pub(crate) struct NewTopic {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewTopic {
+    /// Its name.
     pub name: String,
+    /// Its partitions.
     pub partitions: i32,
+    /// Copies of each.
     pub replication: i32,
     /// Topic settings by Kafka's names, such as `retention.ms`.
     pub settings: Vec<(String, String)>,

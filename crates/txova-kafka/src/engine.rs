@@ -1,0 +1,253 @@
+//! The consumer engine: decides what starts, waits, is tried again, dead-lettered and committed. It is a state machine
+//! that is told what happened and asked what to do; it must never own a task, a clock, a socket or randomness, and knows
+//! records only as something with an offset, a key and a size.
+//!
+//! The one who drives it calls an input method for each thing that happens, then [`Engine::next_action`] until there is
+//! none, then waits until [`Engine::wake_at`] or the next input.
+//!
+//! Architecture invariants (each has a test of its name):
+//! *commit-covers-settled*, *settled*, *key-order*, *epoch*, *bounded*, *nothing dropped*, *a down DLQ pins*,
+//! *attempts persist*, *sparse*, *close is bounded*.
+
+mod commit;
+mod intake;
+mod leave;
+mod offset_map;
+mod partition;
+mod retry;
+mod settings;
+mod start;
+mod status;
+mod time;
+mod window;
+
+#[cfg(test)]
+mod tests;
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+
+use slab::Slab;
+
+use crate::outcome::Failure;
+use crate::record::TopicPartition;
+use crate::transport::CommitEntry;
+
+use self::commit::Commits;
+use self::leave::Leaving;
+use self::partition::Partition;
+
+pub(crate) use self::intake::{Incoming, Offered};
+pub use self::leave::CloseReport;
+pub(crate) use self::leave::StopReason;
+pub(crate) use self::settings::{Retry, Settings};
+pub use self::status::{PartitionStatus, RecordState, Status, Stuck};
+pub(crate) use self::time::{Moment, Now};
+
+/// The consumer engine over records of type `R`, which it hands out as clones.
+pub(crate) struct Engine<R> {
+    settings: Settings,
+    partitions: Slab<Partition>,
+    by_name: HashMap<TopicPartition, usize>,
+    live: Slab<Live<R>>,
+    next_serial: u64,
+    /// Partitions with records ready to start, each once, taken in turn.
+    rotation: VecDeque<usize>,
+    timers: BinaryHeap<Reverse<(Moment, Ticket)>>,
+    running: usize,
+    bytes: usize,
+    actions: VecDeque<Action<R>>,
+    commits: Commits,
+    leaving: Leaving,
+    counts: Counts,
+}
+
+/// What the driver is to do.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Action<R> {
+    /// Run the handler; answer with [`Engine::outcome`].
+    Start(Start<R>),
+    /// Write the dead letter; answer with [`Engine::dead_lettered`].
+    DeadLetter(Box<DeadLetterOrder<R>>),
+    /// Commit; answer with [`Engine::committed`]. One at a time.
+    Commit(Vec<CommitEntry>),
+    /// Stop fetching.
+    Pause(TopicPartition),
+    /// Fetch again.
+    Resume(TopicPartition),
+    /// Commit these and give the revoked partitions back.
+    Release(Vec<CommitEntry>),
+    /// The handler's result is no longer wanted: end it.
+    Cancel(Ticket),
+    /// Commit these and leave the group; answer with [`Engine::closed`].
+    Close(Vec<CommitEntry>),
+}
+
+/// A handler to run.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Start<R> {
+    pub ticket: Ticket,
+    pub partition: TopicPartition,
+    pub record: R,
+    /// 1 for the first.
+    pub attempt: u32,
+    pub first_failure_ms: Option<i64>,
+}
+
+/// A dead letter to write.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct DeadLetterOrder<R> {
+    pub ticket: Ticket,
+    pub partition: TopicPartition,
+    pub record: R,
+    pub failure: Failure,
+    /// Attempts that failed, over all assignments.
+    pub attempts: u32,
+    pub first_failure_ms: i64,
+    pub last_failure_ms: i64,
+}
+
+/// Names a record under way. One from an assignment that is over is recognised and ignored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Ticket {
+    index: u32,
+    serial: u64,
+}
+
+/// What happened since the start, by count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Records taken.
+    pub received: u64,
+    /// Handler runs begun.
+    pub started: u64,
+    /// Records a handler said ok to.
+    pub handled: u64,
+    /// Records settled by `skip`.
+    pub skipped: u64,
+    /// Attempts put off to a later one.
+    pub retried: u64,
+    /// Records whose dead letter is acknowledged.
+    pub dead_lettered: u64,
+    /// Dead letters the broker did not take, each to be written again.
+    pub dead_letter_failures: u64,
+    /// Commits acknowledged.
+    pub commits: u64,
+    /// Commits refused or unanswered.
+    pub commit_failures: u64,
+    /// Records that came again and were known to be settled.
+    pub known: u64,
+}
+
+/// A record taken and not settled.
+struct Live<R> {
+    serial: u64,
+    partition: usize,
+    offset: i64,
+    place: window::Place,
+    lane: Option<u64>,
+    /// The next record of the same lane.
+    behind: Option<u32>,
+    bytes: usize,
+    /// Failed attempts.
+    attempts: u32,
+    first_failure_ms: Option<i64>,
+    last_failure_ms: i64,
+    /// How often its dead letter was not taken.
+    dead_letter_tries: u32,
+    state: State,
+    since: Moment,
+    /// Why the last attempt failed.
+    failure: Option<Box<Failure>>,
+    record: R,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Behind another record of its lane.
+    Waiting,
+    /// In the ready queue.
+    Ready,
+    /// With a handler.
+    Running,
+    /// Tried again when its timer rings.
+    BackingOff,
+    /// Its dead letter is being written.
+    DeadLettering,
+    /// Its dead letter was not taken; written again when its timer rings.
+    DeadLetterDown,
+}
+
+impl<R: Clone> Engine<R> {
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            partitions: Slab::new(),
+            by_name: HashMap::new(),
+            live: Slab::new(),
+            next_serial: 0,
+            rotation: VecDeque::new(),
+            timers: BinaryHeap::new(),
+            running: 0,
+            bytes: 0,
+            actions: VecDeque::new(),
+            commits: Commits::default(),
+            leaving: Leaving::default(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// What to do now; `None` when there is nothing until the next input or [`Self::wake_at`].
+    pub(crate) fn next_action(&mut self, now: Now) -> Option<Action<R>> {
+        self.ring(now);
+        self.finish_leaving(now);
+        if let Some(action) = self.actions.pop_front() {
+            return Some(action);
+        }
+        if let Some(entries) = self.commit_due(now) {
+            return Some(Action::Commit(entries));
+        }
+        self.start_next(now).map(Action::Start)
+    }
+
+    /// When to ask again if nothing happens before.
+    pub(crate) fn wake_at(&self) -> Option<Moment> {
+        let timer = self.timers.peek().map(|Reverse((at, _))| *at);
+        [timer, self.commits.wake_at(), self.leaving.wake_at()].into_iter().flatten().min()
+    }
+
+    pub(crate) fn counts(&self) -> Counts {
+        self.counts
+    }
+
+    /// The record under way that `ticket` names; `None` when its assignment is over or it is settled.
+    fn find(&mut self, ticket: Ticket) -> Option<&mut Live<R>> {
+        self.live.get_mut(ticket.index as usize).filter(|live| live.serial == ticket.serial)
+    }
+
+    fn ticket(&self, index: u32) -> Option<Ticket> {
+        self.live.get(index as usize).map(|live| Ticket { index, serial: live.serial })
+    }
+
+    /// Lets go of a record that is done with: its place in the window, its lane, its share of the limits.
+    fn settle(&mut self, index: u32, now: Now) {
+        let Some(live) = self.live.try_remove(index as usize) else { return };
+        self.bytes -= live.bytes;
+        let Some(partition) = self.partitions.get_mut(live.partition) else { return };
+        partition.records -= 1;
+        partition.bytes -= live.bytes;
+        partition.window.settle(live.place);
+        partition.changed = true;
+        if let Some(lane) = live.lane {
+            match live.behind {
+                None => {
+                    partition.lanes.remove(&lane);
+                }
+                Some(next) => self.make_ready(next, now),
+            }
+        }
+        self.commits.settled(now, &self.settings);
+        self.update_pause(live.partition);
+    }
+}

@@ -1,0 +1,192 @@
+//! Taking partitions and records in, and saying when there is no more room. It must never take a record twice in one
+//! assignment, nor one above the limits.
+
+use crate::config::Order;
+use crate::record::TopicPartition;
+use crate::transport::Assignment;
+
+use super::offset_map::{self, OffsetMap};
+use super::partition::Partition;
+use super::time::Now;
+use super::{Action, Engine, Live, State};
+
+/// A record as the engine sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Incoming<R> {
+    pub offset: i64,
+    /// The key's hash; `None` is a null key.
+    pub key_hash: Option<u64>,
+    pub bytes: usize,
+    pub record: R,
+}
+
+/// What became of a record that was offered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Offered<R> {
+    /// Taken, or known already.
+    Taken,
+    /// There is no room: offer it again later.
+    NoRoom(Incoming<R>),
+    /// Its assignment is over.
+    Stale,
+    /// The log has gone back behind where this assignment began: the topic was made anew or cut off. Going on would
+    /// take new records for old ones.
+    WentBack {
+        /// The offset expected at least.
+        expected: i64,
+    },
+}
+
+impl<R: Clone> Engine<R> {
+    /// These partitions are ours. Answers with the metadata that could not be read, for a warning.
+    pub(crate) fn assigned(
+        &mut self,
+        epoch: u64,
+        assignments: Vec<Assignment>,
+        now: Now,
+    ) -> Vec<(TopicPartition, offset_map::OffsetMapError)> {
+        let mut unreadable = Vec::new();
+        for Assignment { partition: name, committed } in assignments {
+            if let Some(&old) = self.by_name.get(&name) {
+                self.drop_partition(old, now);
+            }
+            let start = committed.as_ref().map(|committed| committed.offset);
+            let map = committed.map_or(Ok(OffsetMap::default()), |committed| {
+                offset_map::decode(committed.offset, &committed.metadata)
+            });
+            let map = map.unwrap_or_else(|error| {
+                unreadable.push((name.clone(), error));
+                OffsetMap::default()
+            });
+            let mut partition = Partition::new(name.clone(), epoch, start, map);
+            partition.draining = self.leaving.is_closing();
+            let slot = self.partitions.insert(partition);
+            self.by_name.insert(name, slot);
+        }
+        self.update_all_pauses();
+        unreadable
+    }
+
+    /// Offers a record of a partition in offset order.
+    pub(crate) fn offer(
+        &mut self,
+        name: &TopicPartition,
+        epoch: u64,
+        incoming: Incoming<R>,
+        now: Now,
+    ) -> Offered<R> {
+        let Some(&slot) = self.by_name.get(name) else { return Offered::Stale };
+        let has_room = self.has_room(incoming.bytes);
+        let Some(partition) = self.partitions.get_mut(slot) else { return Offered::Stale };
+        if partition.epoch != epoch || partition.draining {
+            return Offered::Stale;
+        }
+        let offset = incoming.offset;
+        if let Some(expected) = partition.start.filter(|start| offset < *start) {
+            let untouched = partition.window.next_offset() == Some(expected);
+            if !untouched {
+                return Offered::WentBack { expected };
+            }
+            // The committed offset was out of range and the client began anew before it: nothing taken is at stake.
+            *partition = Partition::new(name.clone(), epoch, Some(offset), OffsetMap::default());
+            partition.changed = true;
+        }
+        if partition.window.next_offset().is_some_and(|next| offset < next) {
+            return Offered::Taken; // a pause and a resume crossed, and the client fetched again
+        }
+        if !has_room {
+            return Offered::NoRoom(incoming);
+        }
+        if partition.start.is_none() {
+            partition.start = Some(offset);
+        }
+        self.counts.received += 1;
+        if partition.restored.take_done(offset) {
+            partition.window.push_done(offset);
+            partition.changed = true;
+            self.counts.known += 1;
+            self.commits.settled(now, &self.settings);
+            return Offered::Taken;
+        }
+        self.take(slot, incoming, now);
+        self.update_pause(slot);
+        Offered::Taken
+    }
+
+    fn take(&mut self, slot: usize, incoming: Incoming<R>, now: Now) {
+        let Some(partition) = self.partitions.get_mut(slot) else { return };
+        let Incoming { offset, key_hash, bytes, record } = incoming;
+        let lane = match self.settings.order {
+            Order::Key => Some(key_hash.unwrap_or(0)), // the key of no key; a key whose hash is 0 shares its lane
+            Order::Partition => Some(0),
+            Order::None => None,
+        };
+        let entry = self.live.vacant_entry();
+        let index = entry.key() as u32; // bounded by max_in_flight_records
+        let failing = partition.restored.take_failing(offset);
+        let ahead = lane.and_then(|lane| partition.lanes.insert(lane, index));
+        entry.insert(Live {
+            serial: self.next_serial,
+            partition: slot,
+            offset,
+            place: partition.window.push(offset, index),
+            lane,
+            behind: None,
+            bytes,
+            attempts: failing.map_or(0, |failing| failing.attempts),
+            first_failure_ms: failing.map(|failing| failing.first_failure_s.saturating_mul(1000)),
+            last_failure_ms: 0,
+            dead_letter_tries: 0,
+            state: State::Waiting,
+            since: now.at,
+            failure: None,
+            record,
+        });
+        self.next_serial += 1;
+        partition.records += 1;
+        partition.bytes += bytes;
+        self.bytes += bytes;
+        match ahead.and_then(|ahead| self.live.get_mut(ahead as usize)) {
+            Some(ahead) => ahead.behind = Some(index),
+            None => self.make_ready(index, now),
+        }
+    }
+
+    /// Whether a record of `bytes` may be taken. One larger than the whole limit is taken alone.
+    pub(crate) fn has_room(&self, bytes: usize) -> bool {
+        self.live.is_empty()
+            || (self.live.len() < self.settings.max_in_flight_records
+                && self.bytes + bytes <= self.settings.max_in_flight_bytes)
+    }
+
+    /// A partition that holds its fair share pauses, and goes on at half of it: one that is slow or stuck must not take
+    /// the room of all others.
+    pub(super) fn update_pause(&mut self, slot: usize) {
+        let shares = self.partitions.len().max(1);
+        let share_records = (self.settings.max_in_flight_records / shares).max(1);
+        let share_bytes = (self.settings.max_in_flight_bytes / shares).max(1);
+        let max_window = self.settings.max_window;
+        let Some(partition) = self.partitions.get_mut(slot) else { return };
+        let (records, bytes, span) = (partition.records, partition.bytes, partition.window.span());
+        if records >= share_records || bytes >= share_bytes {
+            partition.over_share = true;
+        } else if records <= share_records / 2 && bytes <= share_bytes / 2 {
+            partition.over_share = false;
+        }
+        let window_full = span >= max_window;
+        let pause = partition.over_share || partition.map_full || window_full || partition.pinned.is_some();
+        if pause != partition.paused && !partition.draining {
+            partition.paused = pause;
+            let name = partition.name.clone();
+            self.actions.push_back(if pause { Action::Pause(name) } else { Action::Resume(name) });
+        }
+    }
+
+    /// Shares change with the number of partitions.
+    pub(super) fn update_all_pauses(&mut self) {
+        let slots: Vec<usize> = self.partitions.iter().map(|(slot, _)| slot).collect();
+        for slot in slots {
+            self.update_pause(slot);
+        }
+    }
+}

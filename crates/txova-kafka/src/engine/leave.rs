@@ -1,0 +1,236 @@
+//! Giving partitions back and closing: what runs may end until a deadline, what has not begun goes back uncommitted. It
+//! must never commit work that did not end, nor wait without a limit.
+
+use std::collections::VecDeque;
+use std::fmt;
+
+use crate::client_error::ClientError;
+use crate::outcome::Failure;
+use crate::record::TopicPartition;
+use crate::transport::CommitEntry;
+
+use super::time::{Moment, Now};
+use super::{Action, Engine, State, Ticket};
+
+#[derive(Default)]
+pub(super) struct Leaving {
+    revocations: VecDeque<Revocation>,
+    closing: Option<Closing>,
+    stop: Option<StopReason>,
+}
+
+/// Partitions the group takes back, by slot and epoch.
+struct Revocation {
+    slots: Vec<(usize, u64)>,
+    deadline: Moment,
+}
+
+struct Closing {
+    deadline: Moment,
+    running_at_first: usize,
+    /// Whether [`Action::Close`] is out.
+    sent: bool,
+    report: CloseReport,
+}
+
+/// What became of the work that was under way when the app closed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CloseReport {
+    /// Handlers that were running and ended in time.
+    pub drained: usize,
+    /// Records whose handler did not end in time: not committed, they come again.
+    pub abandoned: Vec<(TopicPartition, i64)>,
+    /// Records that were fetched and had not begun: not committed, they come again.
+    pub returned: usize,
+    /// The offset committed for each partition.
+    pub committed: Vec<(TopicPartition, i64)>,
+    /// Why the last commit failed, if it did.
+    pub commit_error: Option<ClientError>,
+}
+
+/// Why the engine wants to stop.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum StopReason {
+    /// A handler said so.
+    Handler { partition: Option<TopicPartition>, offset: i64, failure: Box<Failure> },
+    /// The client cannot go on.
+    Client(ClientError),
+    /// The log has gone back behind what was committed.
+    WentBack { partition: TopicPartition, expected: i64, found: i64 },
+}
+
+impl fmt::Display for StopReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Handler { partition, offset, failure } => {
+                write!(f, "handler {} asked to stop at ", failure.handler)?;
+                if let Some(partition) = partition {
+                    write!(f, "{partition} ")?;
+                }
+                write!(f, "offset {offset}: {}", failure.message)
+            }
+            Self::Client(error) => write!(f, "the Kafka client cannot go on: {error}"),
+            Self::WentBack { partition, expected, found } => write!(
+                f,
+                "{partition} has gone back from offset {expected} to {found}: the topic was made anew or cut off; \
+                 nothing is committed until somebody decides where to go on"
+            ),
+        }
+    }
+}
+
+impl Leaving {
+    pub(super) fn is_closing(&self) -> bool {
+        self.closing.is_some()
+    }
+
+    pub(super) fn wake_at(&self) -> Option<Moment> {
+        let closing = self.closing.as_ref().filter(|closing| !closing.sent).map(|closing| closing.deadline);
+        self.revocations.iter().map(|revocation| revocation.deadline).chain(closing).min()
+    }
+}
+
+impl<R: Clone> Engine<R> {
+    /// The group takes these back. [`Action::Release`] follows when what runs there has ended, at the deadline at last.
+    pub(crate) fn revoked(&mut self, names: &[TopicPartition], deadline: Moment) {
+        let mut slots = Vec::with_capacity(names.len());
+        for name in names {
+            let Some(&slot) = self.by_name.get(name) else { continue };
+            if let Some(partition) = self.partitions.get_mut(slot) {
+                partition.draining = true;
+                slots.push((slot, partition.epoch));
+            }
+        }
+        self.leaving.revocations.push_back(Revocation { slots, deadline });
+    }
+
+    /// These belong to somebody else already.
+    pub(crate) fn lost(&mut self, names: &[TopicPartition], now: Now) {
+        for name in names {
+            if let Some(&slot) = self.by_name.get(name) {
+                self.drop_partition(slot, now);
+            }
+        }
+        self.update_all_pauses();
+    }
+
+    /// Starts nothing more; [`Action::Close`] follows when what runs has ended, at the deadline at last. A second call
+    /// can bring the deadline nearer.
+    pub(crate) fn close(&mut self, deadline: Moment) {
+        for (_, partition) in &mut self.partitions {
+            partition.draining = true;
+        }
+        let running_at_first = self.running;
+        let closing = self.leaving.closing.get_or_insert_with(|| Closing {
+            deadline,
+            running_at_first,
+            sent: false,
+            report: CloseReport::default(),
+        });
+        closing.deadline = closing.deadline.min(deadline);
+    }
+
+    /// The broker has answered [`Action::Close`].
+    pub(crate) fn closed(&mut self, answer: Result<(), ClientError>) -> CloseReport {
+        let mut report = self.leaving.closing.take().map(|closing| closing.report).unwrap_or_default();
+        if let Err(error) = answer {
+            report.commit_error = Some(error);
+            report.committed.clear();
+        }
+        report
+    }
+
+    pub(crate) fn stop(&mut self, reason: StopReason) {
+        self.leaving.stop.get_or_insert(reason);
+    }
+
+    /// Why the engine wants to stop; whoever drives it then calls [`Self::close`].
+    pub(crate) fn stop_reason(&self) -> Option<&StopReason> {
+        self.leaving.stop.as_ref()
+    }
+
+    pub(super) fn finish_leaving(&mut self, now: Now) {
+        let closing_deadline = self.leaving.closing.as_ref().map(|closing| closing.deadline);
+        while let Some(revocation) = self.leaving.revocations.front() {
+            let deadline =
+                closing_deadline.map_or(revocation.deadline, |closing| closing.min(revocation.deadline));
+            if deadline > now.at && !self.is_quiet(&revocation.slots) {
+                break;
+            }
+            let Some(revocation) = self.leaving.revocations.pop_front() else { break };
+            let mut entries = Vec::new();
+            for (slot, epoch) in revocation.slots {
+                if self.partitions.get(slot).is_some_and(|partition| partition.epoch == epoch) {
+                    entries.extend(self.entry_if_worth_it(slot));
+                    self.drop_partition(slot, now);
+                }
+            }
+            self.actions.push_back(Action::Release(entries));
+            self.update_all_pauses();
+        }
+        self.finish_closing(now);
+    }
+
+    fn finish_closing(&mut self, now: Now) {
+        let Some(closing) = self.leaving.closing.as_ref().filter(|closing| !closing.sent) else { return };
+        let all: Vec<_> = self.partitions.iter().map(|(slot, partition)| (slot, partition.epoch)).collect();
+        if closing.deadline > now.at && !self.is_quiet(&all) {
+            return;
+        }
+        let mut report = CloseReport {
+            drained: closing.running_at_first.saturating_sub(self.running),
+            ..CloseReport::default()
+        };
+        for (_, live) in &self.live {
+            let Some(partition) = self.partitions.get(live.partition) else { continue };
+            match live.state {
+                State::Running | State::DeadLettering => {
+                    report.abandoned.push((partition.name.clone(), live.offset));
+                }
+                _ => report.returned += 1,
+            }
+        }
+        let mut entries = Vec::new();
+        for (slot, _) in all {
+            entries.extend(self.entry_if_worth_it(slot));
+            self.drop_partition(slot, now);
+        }
+        report.committed = entries.iter().map(|entry| (entry.partition.clone(), entry.offset)).collect();
+        if let Some(closing) = &mut self.leaving.closing {
+            closing.sent = true;
+            closing.report = report;
+        }
+        self.actions.push_back(Action::Close(entries));
+    }
+
+    fn is_quiet(&self, slots: &[(usize, u64)]) -> bool {
+        slots.iter().all(|(slot, epoch)| {
+            let partition = self.partitions.get(*slot).filter(|partition| partition.epoch == *epoch);
+            partition.is_none_or(|partition| partition.running == 0 && partition.dead_lettering == 0)
+        })
+    }
+
+    /// A last commit also repeats one whose answer is still out: the later one wins, and it says at least as much.
+    fn entry_if_worth_it(&mut self, slot: usize) -> Option<CommitEntry> {
+        let entry = self.entry(slot)?;
+        let partition = self.partitions.get(slot)?;
+        (partition.changed || partition.committed != Some(entry.offset) || !entry.metadata.is_empty())
+            .then_some(entry)
+    }
+
+    /// Forgets a partition and all that is under way there.
+    pub(super) fn drop_partition(&mut self, slot: usize, _now: Now) {
+        let Some(partition) = self.partitions.try_remove(slot) else { return };
+        self.by_name.remove(&partition.name);
+        self.rotation.retain(|other| *other != slot);
+        for index in partition.window.unsettled() {
+            let Some(live) = self.live.try_remove(index as usize) else { continue };
+            self.bytes -= live.bytes;
+            if live.state == State::Running {
+                self.running -= 1;
+                self.actions.push_back(Action::Cancel(Ticket { index, serial: live.serial }));
+            }
+        }
+    }
+}

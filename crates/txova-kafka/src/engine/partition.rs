@@ -1,0 +1,136 @@
+//! One assigned partition. It must never outlive its assignment: a partition that comes back is a new one.
+
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::ops::Range;
+
+use crate::client_error::ClientError;
+use crate::record::TopicPartition;
+
+use super::offset_map::{Failing, OffsetMap};
+use super::time::Moment;
+use super::window::Window;
+
+pub(super) struct Partition {
+    pub name: TopicPartition,
+    pub epoch: u64,
+    /// The committed offset it began with.
+    pub start: Option<i64>,
+    pub window: Window,
+    /// The last record of each lane that has any.
+    pub lanes: HashMap<u64, u32, BuildHasherDefault<KeepHash>>,
+    /// Records that may start, oldest first.
+    pub ready: VecDeque<u32>,
+    pub in_rotation: bool,
+    /// Records taken and not settled.
+    pub records: usize,
+    pub bytes: usize,
+    pub running: usize,
+    pub dead_lettering: usize,
+    pub restored: Restored,
+    /// Why nothing starts here: its dead letters are not taken.
+    pub pinned: Option<Pinned>,
+    /// Being given back: nothing starts any more.
+    pub draining: bool,
+    pub paused: bool,
+    pub over_share: bool,
+    pub map_full: bool,
+    /// Something differs from what was last committed.
+    pub changed: bool,
+    /// The last position the broker acknowledged.
+    pub committed: Option<i64>,
+}
+
+/// A partition whose dead letters the broker does not take.
+#[derive(Clone, Debug)]
+pub(super) struct Pinned {
+    pub since: Moment,
+    pub error: ClientError,
+}
+
+impl Partition {
+    pub(super) fn new(name: TopicPartition, epoch: u64, start: Option<i64>, map: OffsetMap) -> Self {
+        Self {
+            name,
+            epoch,
+            start,
+            window: Window::starting_at(start),
+            lanes: HashMap::default(),
+            ready: VecDeque::new(),
+            in_rotation: false,
+            records: 0,
+            bytes: 0,
+            running: 0,
+            dead_lettering: 0,
+            restored: Restored::new(map),
+            pinned: None,
+            draining: false,
+            paused: false,
+            over_share: false,
+            map_full: false,
+            changed: false,
+            committed: start,
+        }
+    }
+
+    pub(super) fn may_start(&self) -> bool {
+        !self.draining && self.pinned.is_none()
+    }
+}
+
+/// What the offset map of the last assignment tells of records that have not come again yet.
+#[derive(Default)]
+pub(super) struct Restored {
+    done: VecDeque<Range<i64>>,
+    failing: VecDeque<Failing>,
+}
+
+impl Restored {
+    fn new(map: OffsetMap) -> Self {
+        Self { done: map.done.into(), failing: map.failing.into() }
+    }
+
+    /// Whether the record at `offset` was done; forgets all before it.
+    pub(super) fn take_done(&mut self, offset: i64) -> bool {
+        while self.done.front().is_some_and(|run| run.end <= offset) {
+            self.done.pop_front();
+        }
+        self.done.front().is_some_and(|run| run.start <= offset)
+    }
+
+    /// How often the record at `offset` failed; forgets all before it.
+    pub(super) fn take_failing(&mut self, offset: i64) -> Option<Failing> {
+        while self.failing.front().is_some_and(|failing| failing.offset < offset) {
+            self.failing.pop_front();
+        }
+        self.failing.pop_front_if(|failing| failing.offset == offset)
+    }
+
+    /// What is told of offsets from `next_offset` on.
+    pub(super) fn rest(&self, next_offset: i64) -> (Vec<Range<i64>>, Vec<Failing>) {
+        let done = self.done.iter().filter(|run| run.end > next_offset);
+        let done = done.map(|run| run.start.max(next_offset)..run.end).collect();
+        let failing = self.failing.iter().filter(|failing| failing.offset >= next_offset).copied().collect();
+        (done, failing)
+    }
+}
+
+/// Keys of lanes are hashes already.
+#[derive(Default)]
+pub(super) struct KeepHash(u64);
+
+impl Hasher for KeepHash {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}

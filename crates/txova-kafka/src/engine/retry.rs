@@ -1,0 +1,141 @@
+//! What follows an outcome: settled, tried again later, or dead-lettered. A record that waits for its next attempt holds
+//! its key and nothing else; one whose dead letter is not taken holds its partition.
+
+use std::cmp::Reverse;
+
+use crate::client_error::ClientError;
+use crate::outcome::{ErrorClass, Failure, Outcome};
+
+use super::leave::StopReason;
+use super::partition::Pinned;
+use super::time::Now;
+use super::{Action, DeadLetterOrder, Engine, State, Ticket};
+
+impl<R: Clone> Engine<R> {
+    /// A handler has ended.
+    pub(crate) fn outcome(&mut self, ticket: Ticket, outcome: Outcome, now: Now) {
+        let Some(live) = self.find(ticket).filter(|live| live.state == State::Running) else { return };
+        let slot = live.partition;
+        self.running -= 1;
+        if let Some(partition) = self.partitions.get_mut(slot) {
+            partition.running -= 1;
+        }
+        match outcome {
+            Outcome::Handled => {
+                self.counts.handled += 1;
+                self.settle(ticket.index, now);
+            }
+            Outcome::Failed(failure) => self.failed(ticket, failure, now),
+        }
+    }
+
+    fn failed(&mut self, ticket: Ticket, failure: Box<Failure>, now: Now) {
+        let retry = self.settings.retry.clone();
+        let Some(live) = self.find(ticket) else { return };
+        if failure.class == ErrorClass::Skip {
+            self.counts.skipped += 1;
+            return self.settle(ticket.index, now);
+        }
+        let slot = live.partition;
+        let offset = live.offset;
+        if failure.class == ErrorClass::Stop {
+            live.state = State::BackingOff; // not settled, and never started again here
+            live.failure = Some(failure.clone());
+            let partition = self.partitions.get(slot).map(|partition| partition.name.clone());
+            return self.stop(StopReason::Handler { partition, offset, failure });
+        }
+        live.attempts += 1;
+        live.last_failure_ms = now.unix_ms;
+        let first_ms = *live.first_failure_ms.get_or_insert(now.unix_ms);
+        let exhausted = live.attempts > retry.max_retries
+            || retry.max_elapsed.is_some_and(|limit| now.unix_ms - first_ms >= limit.as_millis() as i64);
+        let again = failure.class == ErrorClass::Transient && !exhausted;
+        let retry_after = failure.retry_after;
+        live.failure = Some(failure);
+        live.since = now.at;
+        if again {
+            live.state = State::BackingOff;
+            let place = (offset as u64) ^ ((slot as u64) << 48);
+            let at = retry.at(now.at, live.attempts, place, retry_after);
+            self.timers.push(Reverse((at, ticket)));
+            self.counts.retried += 1;
+        }
+        if let Some(partition) = self.partitions.get_mut(slot) {
+            partition.changed = true; // the attempt is committed, so that a restart does not forget it
+        }
+        self.commits.touched(now, &self.settings);
+        if !again {
+            self.dead_letter(ticket);
+        }
+    }
+
+    fn dead_letter(&mut self, ticket: Ticket) {
+        let Some(live) = self.find(ticket) else { return };
+        let Some(failure) = live.failure.as_deref().cloned() else { return };
+        live.state = State::DeadLettering;
+        let slot = live.partition;
+        let (record, attempts) = (live.record.clone(), live.attempts);
+        let (first_failure_ms, last_failure_ms) = (live.first_failure_ms, live.last_failure_ms);
+        let Some(partition) = self.partitions.get_mut(slot) else { return };
+        partition.dead_lettering += 1;
+        self.actions.push_back(Action::DeadLetter(Box::new(DeadLetterOrder {
+            ticket,
+            partition: partition.name.clone(),
+            record,
+            failure,
+            attempts,
+            first_failure_ms: first_failure_ms.unwrap_or(last_failure_ms),
+            last_failure_ms,
+        })));
+    }
+
+    /// The broker has answered a dead letter.
+    pub(crate) fn dead_lettered(&mut self, ticket: Ticket, answer: Result<(), ClientError>, now: Now) {
+        let Some(live) = self.find(ticket).filter(|live| live.state == State::DeadLettering) else { return };
+        let slot = live.partition;
+        if answer.is_err() {
+            live.state = State::DeadLetterDown;
+            live.dead_letter_tries += 1;
+        }
+        let tries = live.dead_letter_tries;
+        let Some(partition) = self.partitions.get_mut(slot) else { return };
+        partition.dead_lettering -= 1;
+        match answer {
+            Ok(()) => {
+                partition.pinned = None;
+                self.counts.dead_lettered += 1;
+                self.settle(ticket.index, now);
+                self.enter_rotation(slot);
+            }
+            Err(error) => {
+                self.counts.dead_letter_failures += 1;
+                let pinned =
+                    partition.pinned.get_or_insert_with(|| Pinned { since: now.at, error: error.clone() });
+                pinned.error = error;
+                let at = self.settings.retry.at(now.at, tries, slot as u64, None);
+                self.timers.push(Reverse((at, ticket)));
+                self.update_pause(slot);
+            }
+        }
+    }
+
+    /// Acts on timers that are due.
+    pub(super) fn ring(&mut self, now: Now) {
+        while let Some(Reverse((at, ticket))) = self.timers.peek().copied() {
+            if at > now.at {
+                return;
+            }
+            self.timers.pop();
+            let Some(live) = self.find(ticket) else { continue };
+            let (slot, state) = (live.partition, live.state);
+            if self.partitions.get(slot).is_none_or(|partition| partition.draining) {
+                continue;
+            }
+            match state {
+                State::BackingOff => self.make_ready(ticket.index, now),
+                State::DeadLetterDown => self.dead_letter(ticket),
+                _ => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! What the engine can tell about itself: what is where, and what holds things up. Reading it changes nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::record::TopicPartition;
+
+use super::time::Moment;
+use super::{Counts, Engine, State};
+
+/// What an app has in hand.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Status {
+    /// The partitions assigned to this member.
+    pub partitions: Vec<PartitionStatus>,
+    /// Handlers running.
+    pub running: usize,
+    /// Records taken and not settled.
+    pub in_flight_records: usize,
+    /// Bytes of them.
+    pub in_flight_bytes: usize,
+    /// What happened since the start.
+    pub counts: Counts,
+}
+
+/// One assigned partition.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PartitionStatus {
+    /// Which one.
+    pub partition: TopicPartition,
+    /// The next offset the group would go on from after a crash now.
+    pub position: Option<i64>,
+    /// One past the last record taken.
+    pub next_offset: Option<i64>,
+    /// Records taken and not settled.
+    pub in_flight_records: usize,
+    /// Handlers running.
+    pub running: usize,
+    /// Whether fetching is paused.
+    pub paused: bool,
+    /// Since when and why nothing starts here, if so: its dead letters are not taken.
+    pub pinned: Option<(Duration, String)>,
+    /// The record that holds the commit position.
+    pub oldest: Option<Stuck>,
+}
+
+/// A record that is not settled, and why.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Stuck {
+    /// Its offset.
+    pub offset: i64,
+    /// Where it is.
+    pub state: RecordState,
+    /// How long it has been there.
+    pub since: Duration,
+    /// Attempts that failed.
+    pub attempts: u32,
+    /// The handler that failed last.
+    pub handler: Option<Arc<str>>,
+    /// What it said.
+    pub last_error: Option<String>,
+}
+
+/// Where a record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RecordState {
+    /// Behind another of its key, or for a free handler.
+    Waiting,
+    /// With a handler.
+    Running,
+    /// Failed, and waiting for its next attempt.
+    BackingOff,
+    /// Its dead letter is being written.
+    DeadLettering,
+    /// Its dead letter was not taken and is written again later.
+    DeadLetterDown,
+}
+
+impl<R: Clone> Engine<R> {
+    pub(crate) fn status(&self, now: Moment) -> Status {
+        Status {
+            partitions: self
+                .partitions
+                .iter()
+                .map(|(slot, _)| slot)
+                .filter_map(|slot| self.of(slot, now))
+                .collect(),
+            running: self.running,
+            in_flight_records: self.live.len(),
+            in_flight_bytes: self.bytes,
+            counts: self.counts,
+        }
+    }
+
+    fn of(&self, slot: usize, now: Moment) -> Option<PartitionStatus> {
+        let partition = self.partitions.get(slot)?;
+        let oldest =
+            partition.window.front().and_then(|index| self.live.get(index as usize)).map(|live| Stuck {
+                offset: live.offset,
+                state: match live.state {
+                    State::Waiting | State::Ready => RecordState::Waiting,
+                    State::Running => RecordState::Running,
+                    State::BackingOff => RecordState::BackingOff,
+                    State::DeadLettering => RecordState::DeadLettering,
+                    State::DeadLetterDown => RecordState::DeadLetterDown,
+                },
+                since: now.since(live.since),
+                attempts: live.attempts,
+                handler: live.failure.as_ref().map(|failure| failure.handler.clone()),
+                last_error: live.failure.as_ref().map(|failure| failure.message.clone()),
+            });
+        Some(PartitionStatus {
+            partition: partition.name.clone(),
+            position: partition.window.position(),
+            next_offset: partition.window.next_offset(),
+            in_flight_records: partition.records,
+            running: partition.running,
+            paused: partition.paused,
+            pinned: partition
+                .pinned
+                .as_ref()
+                .map(|pinned| (now.since(pinned.since), pinned.error.to_string())),
+            oldest,
+        })
+    }
+}
