@@ -4,8 +4,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use crate::config::KafkaConfig;
 use crate::client_error::ClientErrorKind;
+use crate::config::KafkaConfig;
 use crate::extract::{Attempt, Meta};
 use crate::kafka::Kafka;
 use crate::outcome::HandlerError;

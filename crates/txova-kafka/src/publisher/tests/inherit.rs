@@ -70,7 +70,7 @@ async fn an_event_published_in_a_handler_inherits_correlation_cause_and_trace_by
     let app = kafka
         .app("payment-service")
         .handle(charge)
-        .unexpected(crate::router::Unexpected::UnknownType, crate::router::Policy::Skip)
+        .unexpected(crate::router::Unexpected::UnknownType, crate::router::Policy::Ignore)
         .state(publisher(&cluster, |_| {}))
         .build()
         .unwrap();
