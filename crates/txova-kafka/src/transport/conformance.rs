@@ -11,6 +11,7 @@ use super::memory::Cluster;
 mod closing;
 mod commits;
 mod groups;
+mod on_librdkafka;
 mod on_memory;
 mod probe;
 mod producing;

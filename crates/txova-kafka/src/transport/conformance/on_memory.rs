@@ -1,6 +1,5 @@
 //! The suite on the in-memory cluster, on a paused clock.
 
-use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures_util::FutureExt;
@@ -45,12 +44,11 @@ impl Bench for OnMemory {
 }
 
 /// Runs a sentence on a cluster as it comes, on one that varies what may vary, and on one that holds little.
-fn run<'a, F: Future<Output = ()>>(sentence: impl Fn(&'a dyn Bench) -> F) {
+fn run(sentence: impl AsyncFn(&dyn Bench)) {
     let little = Cluster::new().with_seed(7).with_fetch_limits(3, 1);
     for cluster in [Cluster::new(), Cluster::new().with_seed(1), little] {
-        // Leaked so that a sentence can borrow it for as long as it likes; a test's process is short.
-        let bench: &'static OnMemory = Box::leak(Box::new(OnMemory { cluster, names: AtomicU32::new(1) }));
-        paused_runtime().block_on(sentence(bench));
+        let bench = OnMemory { cluster, names: AtomicU32::new(1) };
+        paused_runtime().block_on(sentence(&bench));
     }
 }
 
@@ -63,7 +61,7 @@ macro_rules! on_memory {
     ($module:ident, $sentence:ident) => {
         #[test]
         fn $sentence() {
-            run(|bench| super::$module::$sentence(bench));
+            run(super::$module::$sentence);
         }
     };
 }
