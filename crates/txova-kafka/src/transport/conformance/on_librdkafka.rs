@@ -5,9 +5,12 @@ use std::sync::Mutex;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use rdkafka::ClientConfig;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use uuid::Uuid;
 
 use super::{Bench, PATIENCE};
+use crate::record::TopicPartition;
 use crate::transport::librdkafka::Librdkafka;
 use crate::transport::librdkafka::mock::MockKafka;
 use crate::transport::properties::ClientProperties;
@@ -18,6 +21,7 @@ const BROKERS: &str = "TXOVA_KAFKA_BROKERS";
 
 struct OnLibrdkafka {
     client: Librdkafka,
+    brokers: String,
     /// Topics not yet given out, where they cannot be made by request: on the mock brokers.
     free_topics: Option<Mutex<Vec<(String, i32)>>>,
 }
@@ -61,6 +65,19 @@ impl Bench for OnLibrdkafka {
         Box::new(client("127.0.0.1:9"))
     }
 
+    fn write_in_transactions(&self, partition: &TopicPartition, count: i64) -> BoxFuture<'_, Option<i64>> {
+        if self.free_topics.is_some() {
+            return std::future::ready(None).boxed();
+        }
+        let (brokers, partition) = (self.brokers.clone(), partition.clone());
+        async move {
+            let writing =
+                tokio::task::spawn_blocking(move || write_in_transactions(&brokers, &partition, count));
+            Some(writing.await.expect("the transactions"))
+        }
+        .boxed()
+    }
+
     fn limits_metadata(&self) -> bool {
         self.free_topics.is_none()
     }
@@ -68,6 +85,29 @@ impl Bench for OnLibrdkafka {
     fn creates_topics(&self) -> bool {
         self.free_topics.is_none()
     }
+}
+
+/// The transport has no transactions yet, so that the client's own are used. They block.
+fn write_in_transactions(brokers: &str, partition: &TopicPartition, count: i64) -> i64 {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", brokers)
+        .set("transactional.id", format!("txova-test-{}", Uuid::new_v4()));
+    let producer: BaseProducer = config.create().expect("the properties are good");
+    producer.init_transactions(PATIENCE).expect("transactions");
+    for number in 0..=count {
+        producer.begin_transaction().expect("a transaction");
+        let value = number.to_string();
+        let record =
+            BaseRecord::<str, str>::to(&partition.topic).partition(partition.partition).payload(&value);
+        producer.send(record).map_err(|(error, _)| error).expect("there is room");
+        producer.flush(PATIENCE).expect("the record is written");
+        match number < count {
+            true => producer.commit_transaction(PATIENCE).expect("the commit"),
+            false => producer.abort_transaction(PATIENCE).expect("the abort"),
+        }
+    }
+    (count + 1) * 2
 }
 
 fn run(bench: &OnLibrdkafka, sentence: impl AsyncFn(&dyn Bench)) {
@@ -89,9 +129,10 @@ mod on_mock {
             #[test]
             fn $sentence() {
                 let mock = MockKafka::start(1, &TOPICS).expect("mock brokers start anywhere");
-                let client = client(mock.bootstrap());
+                let brokers = mock.bootstrap().to_owned();
+                let client = client(&brokers);
                 let free = TOPICS.map(|(name, partitions)| (name.to_owned(), partitions)).to_vec();
-                let bench = OnLibrdkafka { client, free_topics: Some(Mutex::new(free)) };
+                let bench = OnLibrdkafka { client, brokers, free_topics: Some(Mutex::new(free)) };
                 run(&bench, super::super::$module::$sentence);
             }
         };
@@ -110,7 +151,7 @@ mod on_kafka {
     fn bench(sentence: &str) -> Option<OnLibrdkafka> {
         match std::env::var(BROKERS) {
             Ok(brokers) if !brokers.is_empty() => {
-                Some(OnLibrdkafka { client: client(&brokers), free_topics: None })
+                Some(OnLibrdkafka { client: client(&brokers), brokers, free_topics: None })
             }
             _ => {
                 // Straight to the stream: what a passing test prints otherwise is kept back.

@@ -38,6 +38,16 @@ impl Bench for OnMemory {
         Box::new(cluster)
     }
 
+    fn write_in_transactions(&self, partition: &TopicPartition, count: i64) -> BoxFuture<'_, Option<i64>> {
+        for record in numbered(partition, 0, count) {
+            self.cluster.produce(record).expect("the topic is there");
+            self.cluster.skip_offsets(partition, 1).expect("the topic is there");
+        }
+        // An aborted record is invisible to a reader: it and its marker are two offsets that hold nothing.
+        let end = self.cluster.skip_offsets(partition, 2).expect("the topic is there");
+        std::future::ready(Some(end)).boxed()
+    }
+
     fn cluster(&self) -> Option<&Cluster> {
         Some(&self.cluster)
     }
