@@ -4,21 +4,21 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use self::event::EventContext;
+use txova_events::{Actor, EventContext};
 
 pub use self::trace::TraceContext;
 
-pub(crate) mod event;
 mod trace;
 
 tokio::task_local! {
     static CURRENT: Context;
 }
 
-/// What events published now inherit: correlation id, causation id and actor, and the trace.
+/// What events published now inherit: correlation id, causation id, actor and trace.
 ///
-/// Handlers run inside one; everything they publish takes it over. It belongs to the task: `tokio::spawn` starts
-/// without one, so hand it on where work is spawned.
+/// Handlers run inside one, and everything they publish takes it over. The actor is the service's to set
+/// ([`with_actor`](Self::with_actor)): an event's own is not carried on. A context belongs to its task: `tokio::spawn`
+/// starts without one, so hand it on where work is spawned.
 ///
 /// ```
 /// use txova_kafka::Context;
@@ -60,6 +60,21 @@ impl Context {
         CURRENT.scope(self, future)
     }
 
+    /// The same context with the actor who causes what is published inside it.
+    pub fn with_actor(&self, actor: Actor) -> Self {
+        Self::new(self.event().clone().with_actor(actor), self.trace().cloned())
+    }
+
+    /// The same context inside another span, or another trace.
+    pub fn with_trace(&self, trace: TraceContext) -> Self {
+        Self::new(self.event().clone(), Some(trace))
+    }
+
+    /// As [`scope`](Self::scope), for what is not awaited.
+    pub(crate) fn enter<T>(&self, call: impl FnOnce() -> T) -> T {
+        CURRENT.sync_scope(self.clone(), call)
+    }
+
     /// The correlation id, causation id and actor that new events take over.
     pub fn event(&self) -> &EventContext {
         &self.inner.event
@@ -76,7 +91,7 @@ mod tests {
     use super::*;
 
     fn context(correlation_id: &str) -> Context {
-        let event = EventContext { correlation_id: correlation_id.into(), causation_id: None, actor: None };
+        let event = EventContext::new(correlation_id);
         Context::new(event, None)
     }
 

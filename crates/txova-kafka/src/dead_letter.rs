@@ -28,15 +28,25 @@ impl DeadLetterWriter {
 
 impl DeadLetters for DeadLetterWriter {
     fn write(&self, order: DeadLetterOrder<Record>) -> BoxFuture<'static, Result<(), ClientError>> {
-        let record = OutgoingRecord { topic: format!("{}.dlq", order.partition.topic).into(), value: order.record.value, key: order.record.key, ..Default::default() };
+        let record = OutgoingRecord {
+            topic: format!("{}.dlq", order.partition.topic).into(),
+            value: order.record.value,
+            key: order.record.key,
+            ..Default::default()
+        };
         let _ = (&self.service, &self.group);
         let (reply, answer) = oneshot::channel();
-        let sent = self.producer.send(record, Box::new(move |result| {
-            let _ = reply.send(result);
-        }));
+        let sent = self.producer.send(
+            record,
+            Box::new(move |result| {
+                let _ = reply.send(result);
+            }),
+        );
         async move {
             sent?;
-            let answer = answer.await.unwrap_or_else(|_| Err(ClientError::new(ClientErrorKind::Closed, "the producer ended before it answered")));
+            let answer = answer.await.unwrap_or_else(|_| {
+                Err(ClientError::new(ClientErrorKind::Closed, "the producer ended before it answered"))
+            });
             answer.map(|_| ())
         }
         .boxed()

@@ -3,7 +3,7 @@
 
 use std::any::{TypeId, type_name};
 
-use crate::context::event::EnvelopeRef;
+use txova_events::EnvelopeRef;
 
 use crate::attempt::Attempt as RecordAttempt;
 use crate::outcome::HandlerError;
@@ -139,6 +139,11 @@ impl Incoming<'_> {
     /// The record's headers.
     pub fn headers(&self) -> &Headers {
         &self.attempt.record.headers
+    }
+
+    /// The envelope, its payload unread.
+    pub fn envelope(&self) -> &EnvelopeRef<'_> {
+        self.envelope
     }
 
     /// The topic it came from.

@@ -9,7 +9,7 @@ use crate::app::AppBuilder;
 use crate::client_error::ClientError;
 use crate::config::{ConfigError, KafkaConfig};
 use crate::record::TopicPartition;
-// LIBRDKAFKA
+use crate::transport::librdkafka::Librdkafka;
 use crate::transport::{NewTopic, Transport};
 
 /// A Kafka cluster and how to talk to it. Cheap to clone; making one connects to nothing.
@@ -46,7 +46,7 @@ impl Kafka {
     /// Every setting that is wrong, or what the client refuses. An absent broker is no error here.
     pub fn new(config: KafkaConfig) -> Result<Self, KafkaError> {
         config.validate()?;
-        let transport = crate::testing::Cluster::new();
+        let transport = Librdkafka::new(config.client_properties()?)?;
         Ok(Self { config: Arc::new(config), transport: Arc::new(transport) })
     }
 
@@ -105,7 +105,12 @@ impl Kafka {
     ///
     /// # Errors
     /// What the client or a broker says, within `timeout` for each of three calls.
-    pub async fn lag(&self, group: &str, topics: &[&str], timeout: Duration) -> Result<Vec<Lag>, ClientError> {
+    pub async fn lag(
+        &self,
+        group: &str,
+        topics: &[&str],
+        timeout: Duration,
+    ) -> Result<Vec<Lag>, ClientError> {
         let mut partitions = Vec::new();
         for (topic, count) in self.topics(topics, timeout).await? {
             let topic: Arc<str> = topic.into();

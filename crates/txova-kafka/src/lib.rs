@@ -12,6 +12,7 @@ pub mod extract;
 pub mod handler;
 mod kafka;
 mod outcome;
+pub mod publisher;
 pub mod record;
 pub mod router;
 pub mod testing;

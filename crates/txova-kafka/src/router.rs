@@ -22,10 +22,11 @@ mod unexpected;
 
 /// Registers handlers by event type or pattern. [`build`](Self::build) checks everything at once.
 #[doc = include_str!("router/guide.md")]
+#[must_use = "a router does nothing until it is built"]
 #[derive(Debug, Default)]
 pub struct Router {
     registrations: Vec<Registration>,
-    catalogue: Catalogue,
+    catalogue: Option<Catalogue>,
     policies: Policies,
     states: States,
     problems: Vec<RouterProblem>,
@@ -94,19 +95,22 @@ impl Router {
         self
     }
 
-    /// Lists event types there are, each with the topics it is accepted from, whether handled here or not.
+    /// Lists the event types there are, each with the topics it is accepted from, whether handled here or not: in
+    /// place of the platform's 28. The types of `Event<T>` arguments need no listing.
     ///
     /// It tells a type that another service handles ([`Unexpected::Unhandled`]) from one that nobody knows
-    /// ([`Unexpected::UnknownType`]), and a pattern's topics. Adds to what is listed already.
+    /// ([`Unexpected::UnknownType`]), and a pattern's topics.
     pub fn catalogue<E, T, Topics>(mut self, types: impl IntoIterator<Item = (E, Topics)>) -> Self
     where
         E: Into<String>,
         T: Into<String>,
         Topics: IntoIterator<Item = T>,
     {
+        let mut catalogue = Catalogue::default();
         for (event_type, topics) in types {
-            self.catalogue.add(event_type.into(), topics);
+            catalogue.add(event_type.into(), topics);
         }
+        self.catalogue = Some(catalogue);
         self
     }
 

@@ -1,7 +1,7 @@
 //! Which try at the record this is. Knows the attempt and nothing of the event.
 
-use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
+use txova_events::Time;
 
 use super::{FromEvent, Incoming};
 use crate::outcome::HandlerError;
@@ -10,7 +10,7 @@ use crate::outcome::HandlerError;
 #[derive(Clone, Debug)]
 pub struct Attempt {
     number: u32,
-    first_failure: Option<OffsetDateTime>,
+    first_failure: Option<Time>,
     cancelled: CancellationToken,
 }
 
@@ -26,7 +26,7 @@ impl Attempt {
     }
 
     /// When the first try failed; `None` at the first.
-    pub fn first_failure(&self) -> Option<OffsetDateTime> {
+    pub fn first_failure(&self) -> Option<Time> {
         self.first_failure
     }
 
@@ -50,7 +50,7 @@ impl FromEvent for Attempt {
         let attempt = incoming.attempt;
         Ok(Self {
             number: attempt.number,
-            first_failure: attempt.first_failure,
+            first_failure: attempt.first_failure.and_then(Time::from_datetime),
             cancelled: attempt.cancelled.clone(),
         })
     }

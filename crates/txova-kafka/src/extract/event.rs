@@ -2,7 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 
-use crate::context::event::Event as EventType;
+use txova_events::{Event as EventType, PayloadError};
 
 use super::{FromEvent, Incoming, Needs};
 use crate::outcome::HandlerError;
@@ -17,11 +17,11 @@ pub struct Event<T>(pub T);
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PayloadProblem {
     #[error(
-        "`{event_type}` has version `{found}`, and the handler reads `{expected}`: expected the same major version"
+        "`{event_type}` has version {found:?}, and the handler reads `{expected}`: expected the same major version"
     )]
     Version { event_type: &'static str, found: String, expected: &'static str },
-    #[error("{0}")]
-    Decode(String),
+    #[error(transparent)]
+    Decode(PayloadError),
 }
 
 impl<T: EventType> FromEvent for Event<T> {
@@ -31,8 +31,8 @@ impl<T: EventType> FromEvent for Event<T> {
             let (event_type, found, expected) = (T::TYPE, version.to_owned(), T::VERSION);
             return Err(HandlerError::permanent(PayloadProblem::Version { event_type, found, expected }));
         }
-        let payload = incoming.envelope.payload::<T>();
-        payload.map(Self).map_err(|error| HandlerError::permanent(PayloadProblem::Decode(error.to_string())))
+        let payload = incoming.envelope.decode_payload::<T>();
+        payload.map(Self).map_err(|error| HandlerError::permanent(PayloadProblem::Decode(error)))
     }
 
     fn needs(needs: &mut Needs) {

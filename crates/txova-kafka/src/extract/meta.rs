@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use time::OffsetDateTime;
+use txova_events::{Actor, Time};
 
 use super::{FromEvent, Incoming};
 use crate::outcome::HandlerError;
@@ -20,10 +20,14 @@ pub struct Meta {
     pub version: String,
     /// The service that produced it.
     pub source: String,
+    /// When the event was made; [`Time::ZERO`] where its producer left it out.
+    pub timestamp: Time,
     /// The id shared by everything that one cause set off.
     pub correlation_id: String,
     /// The event that caused this one.
     pub causation_id: Option<String>,
+    /// Who caused it.
+    pub actor: Option<Actor>,
     /// The topic it was read from.
     pub topic: Arc<str>,
     /// The partition of the topic.
@@ -33,13 +37,13 @@ pub struct Meta {
     /// The record's key; `None` is a null key.
     pub key: Option<Bytes>,
     /// When the record was written, as the producer or the broker stamped it.
-    pub record_timestamp: Option<OffsetDateTime>,
+    pub record_timestamp: Option<Time>,
     /// The consumer group that handles it here.
     pub group: Arc<str>,
     /// Which try this is: 1 for the first.
     pub attempt: u32,
     /// When the first try failed; `None` at the first.
-    pub first_failure: Option<OffsetDateTime>,
+    pub first_failure: Option<Time>,
 }
 
 impl Meta {
@@ -58,20 +62,18 @@ impl FromEvent for Meta {
             event_type: envelope.event_type.to_string(),
             version: envelope.version.to_string(),
             source: envelope.source.to_string(),
+            timestamp: envelope.timestamp,
             correlation_id: envelope.correlation_id.to_string(),
             causation_id: envelope.causation_id.as_ref().map(|id| id.to_string()),
+            actor: envelope.actor.clone(),
             topic: Arc::clone(&attempt.partition.topic),
             partition: attempt.partition.partition,
             offset: record.offset,
             key: record.key.clone(),
-            record_timestamp: record.timestamp_ms.and_then(time_of),
+            record_timestamp: record.timestamp_ms.and_then(Time::from_unix_ms),
             group: Arc::clone(&attempt.group),
             attempt: attempt.number,
-            first_failure: attempt.first_failure,
+            first_failure: attempt.first_failure.and_then(Time::from_datetime),
         })
     }
-}
-
-fn time_of(timestamp_ms: i64) -> Option<OffsetDateTime> {
-    OffsetDateTime::from_unix_timestamp_nanos(i128::from(timestamp_ms) * 1_000_000).ok()
 }

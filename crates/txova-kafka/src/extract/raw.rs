@@ -1,16 +1,19 @@
 //! The record's bytes as they are.
 
 use bytes::Bytes;
+use txova_events::RawEnvelope;
 
 use super::{FromEvent, Incoming};
 use crate::outcome::HandlerError;
 use crate::record::Record;
 
-/// The record as it was read, byte for byte. Copies nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The record as it was read, byte for byte. The record's bytes are not copied; the envelope owns its own.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Raw {
     /// The record.
     pub record: Record,
+    /// The envelope, with its payload's bytes as they came and the fields this version does not know.
+    pub envelope: RawEnvelope,
 }
 
 impl Raw {
@@ -23,6 +26,6 @@ impl Raw {
 
 impl FromEvent for Raw {
     fn from_event(incoming: &Incoming<'_>) -> Result<Self, HandlerError> {
-        Ok(Self { record: incoming.record().clone() })
+        Ok(Self { record: incoming.record().clone(), envelope: incoming.envelope.to_owned() })
     }
 }

@@ -44,7 +44,7 @@ mod tests {
     use super::readable_name;
 
     async fn charge() {}
-    async fn settle<T>() {}
+    async fn settle<T>(_: Option<T>) {}
 
     #[test]
     fn a_function_is_called_as_it_is_written() {

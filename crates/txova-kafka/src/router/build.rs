@@ -6,11 +6,13 @@ use std::sync::Arc;
 use super::catalogue::{Catalogue, add_all};
 use super::pattern::Pattern;
 use super::routes::{Route, Routes, Table};
+use super::unexpected::Counts;
 use super::{Registration, Router, RouterError, RouterProblem};
 use crate::extract::States;
 
 pub(super) fn build(router: Router) -> Result<Routes, RouterError> {
-    let Router { registrations, mut catalogue, policies, states, mut problems } = router;
+    let Router { registrations, catalogue, policies, states, mut problems } = router;
+    let mut catalogue = catalogue.unwrap_or_else(Catalogue::platform);
     if registrations.is_empty() {
         problems.push(RouterProblem::NoHandlers);
     }
@@ -41,7 +43,17 @@ pub(super) fn build(router: Router) -> Result<Routes, RouterError> {
         Pattern::Prefix(_) => None,
     });
     let exact: HashMap<String, usize> = exact.collect();
-    Ok(Routes::new(Table { first_prefix: exact.len(), exact, routes, catalogue, policies, states }, topics))
+    Ok(Routes::new(Table {
+        first_prefix: exact.len(),
+        exact,
+        routes,
+        catalogue,
+        policies,
+        states,
+        topics,
+        counts: Counts::default(),
+        no_handler: Arc::from("-"),
+    }))
 }
 
 /// The types this registration is for, as checked against the `Event<T>` it takes.

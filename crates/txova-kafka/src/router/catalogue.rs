@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use txova_events::topics::{CATALOGUE, accepted_topics};
+
 use super::pattern::Pattern;
 
 /// Event type → the topics it is accepted from.
@@ -9,6 +11,14 @@ use super::pattern::Pattern;
 pub(super) struct Catalogue(BTreeMap<String, Vec<String>>);
 
 impl Catalogue {
+    pub(super) fn platform() -> Self {
+        let mut catalogue = Self::default();
+        for entry in &CATALOGUE {
+            catalogue.add(entry.event_type.to_owned(), accepted_topics(entry.event_type));
+        }
+        catalogue
+    }
+
     pub(super) fn add<T: Into<String>>(&mut self, event_type: String, topics: impl IntoIterator<Item = T>) {
         add_all(self.0.entry(event_type).or_default(), topics.into_iter().map(Into::into));
     }

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::context::event::EnvelopeRef;
 use futures_util::future::BoxFuture;
+use txova_events::{EnvelopeRef, EventContext};
 
 use super::catalogue::Catalogue;
 use super::pattern::Pattern;
@@ -17,6 +17,8 @@ use crate::handler::HandlerFuture;
 use crate::outcome::{Failure, HandlerError, Outcome};
 use crate::record::Record;
 
+/// A handler of whatever arguments. Whatever is to stand around handlers stands around this: an extractor's refusal is
+/// known before the future, which runs inside the event's context.
 pub(super) type AnyHandler =
     Box<dyn Fn(&Incoming<'_>) -> Result<HandlerFuture, HandlerError> + Send + Sync + 'static>;
 
@@ -24,9 +26,6 @@ pub(super) type AnyHandler =
 #[derive(Clone)]
 pub struct Routes {
     table: Arc<Table>,
-    topics: Arc<[String]>,
-    counts: Arc<Counts>,
-    no_handler: Arc<str>,
 }
 
 pub(super) struct Route {
@@ -43,6 +42,10 @@ pub(super) struct Table {
     pub catalogue: Catalogue,
     pub policies: Policies,
     pub states: States,
+    pub topics: Vec<String>,
+    pub counts: Counts,
+    /// Stands for a handler's name where none was found.
+    pub no_handler: Arc<str>,
 }
 
 /// A handler that has taken its arguments.
@@ -52,26 +55,14 @@ struct Ready {
     future: HandlerFuture,
 }
 
-impl Table {
-    fn find(&self, event_type: &str) -> Option<&Route> {
-        match self.exact.get(event_type) {
-            Some(&at) => self.routes.get(at),
-            None => {
-                self.routes.iter().skip(self.first_prefix).find(|route| route.pattern.matches(event_type))
-            }
-        }
-    }
-}
-
 impl Routes {
-    pub(super) fn new(table: Table, topics: Vec<String>) -> Self {
-        let (table, topics) = (Arc::new(table), Arc::from(topics));
-        Self { table, topics, counts: Arc::default(), no_handler: Arc::from("-") }
+    pub(super) fn new(table: Table) -> Self {
+        Self { table: Arc::new(table) }
     }
 
     /// The topics to subscribe to, each once.
     pub fn topics(&self) -> &[String] {
-        &self.topics
+        &self.table.topics
     }
 
     /// The handlers by precedence: the type or pattern, and the handler's name.
@@ -86,7 +77,18 @@ impl Routes {
 
     /// How many records of this kind have come since the start; one that is tried again counts again.
     pub fn unexpected(&self, kind: Unexpected) -> u64 {
-        self.counts.of(kind)
+        self.table.counts.of(kind)
+    }
+}
+
+impl Table {
+    fn find(&self, event_type: &str) -> Option<&Route> {
+        match self.exact.get(event_type) {
+            Some(&at) => self.routes.get(at),
+            None => {
+                self.routes.iter().skip(self.first_prefix).find(|route| route.pattern.matches(event_type))
+            }
+        }
     }
 
     fn prepare(&self, attempt: &Attempt) -> Result<Ready, Box<Failure>> {
@@ -95,12 +97,17 @@ impl Routes {
             return Err(self.refuse(Unexpected::Tombstone, message, &self.no_handler));
         };
         let envelope = EnvelopeRef::decode(value).map_err(|error| {
-            let error = with_causes("the record is no event envelope", &error);
-            self.refuse(Unexpected::NoEnvelope, error, &self.no_handler)
+            let message = format!("the record is no event envelope: {error}");
+            self.refuse(Unexpected::NoEnvelope, message, &self.no_handler)
         })?;
-        let event_type = envelope.event_type();
-        let Some(route) = self.table.find(event_type) else {
-            return Err(match self.table.catalogue.lists(event_type) {
+        let event_type = &*envelope.event_type;
+        if event_type.is_empty() {
+            let message =
+                "the record is no event envelope: field `type` is missing, expected `domain.action`";
+            return Err(self.refuse(Unexpected::NoEnvelope, message, &self.no_handler));
+        }
+        let Some(route) = self.find(event_type) else {
+            return Err(match self.catalogue.lists(event_type) {
                 true => {
                     let message = format!("no handler here takes `{event_type}`");
                     self.refuse(Unexpected::Unhandled, message, &self.no_handler)
@@ -113,11 +120,12 @@ impl Routes {
                 }
             });
         };
-        let incoming = Incoming { attempt, envelope: &envelope, states: &self.table.states };
-        let future =
-            (route.handler)(&incoming).map_err(|error| self.refused_by_extractor(error, &route.name))?;
+        let incoming = Incoming { attempt, envelope: &envelope, states: &self.states };
         let trace = TraceContext::from_headers(&attempt.record.headers);
-        let context = Context::new(envelope.context(), trace);
+        let context = Context::new(EventContext::caused_by(&envelope), trace);
+        let future = context
+            .enter(|| (route.handler)(&incoming))
+            .map_err(|error| self.refused_by_extractor(error, &route.name))?;
         Ok(Ready { handler: Arc::clone(&route.name), context, future })
     }
 
@@ -128,7 +136,7 @@ impl Routes {
         handler: &Arc<str>,
     ) -> Box<Failure> {
         self.counts.add(kind);
-        let class = self.table.policies.of(kind).class();
+        let class = self.policies.of(kind).class();
         Box::new(HandlerError::new(class, error).into_failure(Arc::clone(handler)))
     }
 
@@ -141,15 +149,15 @@ impl Routes {
         let failure = Box::new(error.into_failure(Arc::clone(handler)));
         let Some(kind) = kind else { return failure };
         self.counts.add(kind);
-        Box::new(Failure { class: self.table.policies.of(kind).class(), ..*failure })
+        Box::new(Failure { class: self.policies.of(kind).class(), ..*failure })
     }
 }
 
 impl Dispatch for Routes {
     fn dispatch(&self, attempt: Attempt) -> BoxFuture<'static, Outcome> {
-        let routes = self.clone();
+        let table = Arc::clone(&self.table);
         Box::pin(async move {
-            let ready = match routes.prepare(&attempt) {
+            let ready = match table.prepare(&attempt) {
                 Ok(ready) => ready,
                 Err(failure) => return Outcome::Failed(failure),
             };
@@ -162,8 +170,8 @@ impl Dispatch for Routes {
 
     fn handler_name(&self, record: &Record) -> Arc<str> {
         let envelope = record.value.as_ref().and_then(|value| EnvelopeRef::decode(value).ok());
-        let route = envelope.and_then(|envelope| self.table.find(envelope.event_type()));
-        Arc::clone(route.map_or(&self.no_handler, |route| &route.name))
+        let route = envelope.and_then(|envelope| self.table.find(&envelope.event_type));
+        Arc::clone(route.map_or(&self.table.no_handler, |route| &route.name))
     }
 }
 
@@ -171,15 +179,4 @@ impl fmt::Debug for Routes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.handlers()).finish()
     }
-}
-
-fn with_causes(what: &str, error: &dyn std::error::Error) -> String {
-    let mut text = format!("{what}: {error}");
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

@@ -3,9 +3,9 @@
 use super::*;
 use crate::extract::State;
 
-async fn slow_or_not(State(seen): State<Seen>, raw: Raw) {
-    seen.add(raw.envelope.id());
-    if raw.envelope.id() == "slow" {
+async fn slow_or_not(State(seen): State<Seen>, meta: Meta) {
+    seen.add(meta.event_id.as_str());
+    if meta.event_id.as_str() == "slow" {
         tokio::time::sleep(Duration::from_secs(20)).await;
         seen.add("slow ended");
     }
@@ -43,7 +43,10 @@ async fn close_is_bounded_and_never_commits_what_did_not_end() {
     let report = run.await.unwrap().unwrap();
     assert_eq!(report.abandoned, [(TopicPartition::new(TOPIC, 0), 0)]);
     assert_eq!(report.returned, 5);
-    assert_eq!(cluster.committed_by(GROUP, &TopicPartition::new(TOPIC, 0)).map_or(0, |(offset, _)| offset), 0);
+    assert_eq!(
+        cluster.committed_by(GROUP, &TopicPartition::new(TOPIC, 0)).map_or(0, |(offset, _)| offset),
+        0
+    );
     assert_eq!(seen.all(), ["slow"]);
 }
 
@@ -60,7 +63,10 @@ async fn a_handler_that_says_stop_ends_the_run_with_the_place_and_commits_nothin
     for part in ["depot", "parcels.v1-0", "offset 0", "the licence has run out"] {
         assert!(text.contains(part), "{text}");
     }
-    assert_eq!(cluster.committed_by(GROUP, &TopicPartition::new(TOPIC, 0)).map_or(0, |(offset, _)| offset), 0);
+    assert_eq!(
+        cluster.committed_by(GROUP, &TopicPartition::new(TOPIC, 0)).map_or(0, |(offset, _)| offset),
+        0
+    );
     assert!(cluster.records(DLQ).is_empty());
 }
 

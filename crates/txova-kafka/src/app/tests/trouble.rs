@@ -5,8 +5,8 @@ use crate::engine::RecordState;
 use crate::extract::State;
 use crate::testing::CommitFault;
 
-async fn refuse(State(seen): State<Seen>, raw: Raw) -> Result<(), HandlerError> {
-    seen.add(raw.envelope.id());
+async fn refuse(State(seen): State<Seen>, meta: Meta) -> Result<(), HandlerError> {
+    seen.add(meta.event_id.as_str());
     Err(HandlerError::permanent("never"))
 }
 
@@ -21,7 +21,8 @@ async fn a_down_dead_letter_topic_pins_the_partition_and_runs_no_handler_twice()
     cluster.wait_until(|_| !seen.all().is_empty()).await;
     let pinned = loop {
         let status = handle.status().await.unwrap();
-        if let Some(partition) = status.engine.partitions.iter().find(|partition| partition.pinned.is_some()) {
+        if let Some(partition) = status.engine.partitions.iter().find(|partition| partition.pinned.is_some())
+        {
             break partition.clone();
         }
         tokio::time::advance(Duration::from_millis(50)).await;
@@ -42,13 +43,14 @@ async fn a_down_dead_letter_topic_pins_the_partition_and_runs_no_handler_twice()
 #[tokio::test(start_paused = true)]
 async fn a_commit_that_fails_is_made_again() {
     let (cluster, seen) = (cluster(1), Seen::default());
-    cluster.fail_commits(GROUP, 3, CommitFault::NotWritten);
+    cluster.fail_commits(GROUP, 3, CommitFault::Refused(ClientErrorKind::TimedOut));
     produce(&cluster, "a", &envelope("one"));
     let app = builder(&cluster).on("*", note).topics([TOPIC]).state(seen.clone()).build().unwrap();
     let handle = app.handle();
     let run = tokio::spawn(app.run());
     let partition = TopicPartition::new(TOPIC, 0);
-    let committed = |cluster: &Cluster| cluster.committed_by(GROUP, &partition).is_some_and(|(offset, _)| offset == 1);
+    let committed =
+        |cluster: &Cluster| cluster.committed_by(GROUP, &partition).is_some_and(|(offset, _)| offset == 1);
     cluster.wait_until(committed).await;
     assert_eq!(handle.status().await.unwrap().engine.counts.commit_failures, 3);
     assert!(handle.close(LONG).await);
@@ -58,9 +60,9 @@ async fn a_commit_that_fails_is_made_again() {
 #[tokio::test(start_paused = true)]
 async fn two_members_share_a_topic_and_every_record_is_handled_in_order_for_its_key() {
     let (cluster, seen) = (cluster(6), Seen::default());
-    async fn handler(State(seen): State<Seen>, raw: Raw) {
+    async fn handler(State(seen): State<Seen>, meta: Meta) {
         tokio::time::sleep(Duration::from_millis(3)).await;
-        seen.add(raw.envelope.id());
+        seen.add(meta.event_id.as_str());
     }
     let start = |cluster: &Cluster| {
         let app = builder(cluster).on("*", handler).topics([TOPIC]).state(seen.clone()).build().unwrap();

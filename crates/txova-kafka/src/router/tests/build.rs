@@ -145,3 +145,13 @@ fn topics_that_are_said_take_the_place_of_the_events_own() {
     let routes = Router::new().handle(bill).topics(["parcels.mirror"]).build().expect("sound");
     assert_eq!(routes.topics(), ["parcels.mirror"]);
 }
+
+#[test]
+fn the_platforms_events_are_listed_unless_another_catalogue_is_given() {
+    async fn track(_: Event<txova_events::DriverLocationUpdated>) {}
+    let routes = Router::new().handle(track).on("payout.*", audit).build().expect("sound");
+    assert_eq!(routes.topics(), ["txova.locations.v1", "txova.drivers.v1", "txova.payments.v1"]);
+
+    let found = problems(Router::new().on("payout.*", audit).catalogue([("truck.left", ["trucks.v1"])]));
+    assert!(matches!(&found[..], [RouterProblem::NoTopics { .. }]), "{found:?}");
+}

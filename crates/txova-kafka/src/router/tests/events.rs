@@ -1,8 +1,9 @@
 //! Events of a company's own.
 
-use crate::context::event::Event;
+use serde::{Deserialize, Serialize};
+use txova_events::Event;
 
-#[derive(Debug, serde::Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(super) struct ParcelDelivered {
     pub parcel_id: String,
     pub weight_g: u32,
@@ -10,15 +11,22 @@ pub(super) struct ParcelDelivered {
 
 impl Event for ParcelDelivered {
     const TYPE: &'static str = "parcel.delivered";
-    const VERSION: &'static str = "1.0";
     const TOPIC: &'static str = "parcels.v1";
+
+    fn key(&self) -> String {
+        self.parcel_id.clone()
+    }
 }
 
-#[derive(Debug, serde::Deserialize)]
+#[derive(Debug, Deserialize, Serialize)]
 pub(super) struct ParcelLost {}
 
 impl Event for ParcelLost {
     const TYPE: &'static str = "parcel.lost";
     const VERSION: &'static str = "2.0";
     const TOPIC: &'static str = "parcels.v1";
+
+    fn key(&self) -> String {
+        "lost".to_owned()
+    }
 }

@@ -1,5 +1,8 @@
 //! Records that no handler can be given: each has its policy, and each says what is wrong with it.
 
+use futures_util::FutureExt;
+use proptest::prelude::*;
+
 use super::*;
 
 async fn bill(Event(_parcel): Event<ParcelDelivered>, State(runs): State<Runs>) {
@@ -21,7 +24,7 @@ fn each_kind() -> [(Unexpected, Option<String>, &'static str); 6] {
         (
             Unexpected::UnsupportedVersion,
             Some(delivered().replace("\"1.0\"", "\"2.0\"")),
-            "`parcel.delivered` has version `2.0`, and the handler reads `1.0`",
+            "`parcel.delivered` has version \"2.0\", and the handler reads `1.0`",
         ),
         (Unexpected::Undecodable, Some(undecodable), "expected u32"),
     ]
@@ -110,6 +113,26 @@ async fn bytes_that_are_no_envelope_are_told_with_the_place() {
 }
 
 #[tokio::test]
+async fn an_object_without_a_type_is_no_envelope_even_where_every_type_is_handled() {
+    let routes = Router::new().on("*", || async {}).topics(["parcels.v1"]).build().expect("sound");
+    for bytes in [r#"{}"#, r#"{"type":""}"#, r#"{"type":null,"payload":{}}"#] {
+        assert!(failure(&routes, bytes).await.message.contains("field `type` is missing"), "{bytes}");
+    }
+    assert_eq!(routes.unexpected(Unexpected::NoEnvelope), 3);
+}
+
+#[tokio::test]
+async fn a_minor_version_is_the_handlers_to_read_and_a_missing_one_is_not() {
+    let routes = router().build().expect("sound");
+    assert_eq!(dispatch(&routes, delivered().replace("\"1.0\"", "\"1.9\"")).await, Outcome::Handled);
+    for version in ["", "10.0", "v1.0", "2"] {
+        let failure = failure(&routes, delivered().replace("\"1.0\"", &format!("\"{version}\""))).await;
+        let expected = format!("`parcel.delivered` has version {version:?}, and the handler reads");
+        assert!(failure.message.starts_with(&expected), "{}", failure.message);
+    }
+}
+
+#[tokio::test]
 async fn another_extractors_error_keeps_its_own_class() {
     struct Never;
     impl crate::extract::FromEvent for Never {
@@ -124,4 +147,21 @@ async fn another_extractors_error_keeps_its_own_class() {
         .unexpected(Unexpected::Undecodable, Policy::Stop);
     let failure = failure(&router.build().expect("sound"), delivered()).await;
     assert_eq!((failure.class, failure.message.as_str()), (ErrorClass::Transient, "not yet"));
+}
+
+proptest! {
+    #[test]
+    fn whatever_the_bytes_there_is_an_outcome(at in 0..400_usize, byte: u8, cut: bool, noise: Vec<u8>) {
+        let routes = router().on("*", || async {}).topics(["parcels.v1"]).build().expect("sound");
+        let mut mutated = delivered().into_bytes();
+        let at = at % mutated.len();
+        mutated[at] = byte;
+        if cut {
+            mutated.truncate(at);
+        }
+        for value in [mutated, noise] {
+            let outcome = routes.dispatch(attempt(Some(&value))).now_or_never();
+            prop_assert!(outcome.is_some());
+        }
+    }
 }

@@ -69,7 +69,13 @@ async fn a_record_comes_back_byte_for_byte() {
         (String::new(), bytes("unnamed")),
     ];
     let shapes = [
-        OutgoingRecord { key: bytes("key"), value: bytes("value"), headers, timestamp_ms: Some(1_234), ..blank() },
+        OutgoingRecord {
+            key: bytes("key"),
+            value: bytes("value"),
+            headers,
+            timestamp_ms: Some(1_234),
+            ..blank()
+        },
         OutgoingRecord { key: bytes(""), value: None, timestamp_ms: Some(1), ..blank() },
         OutgoingRecord { key: None, value: bytes(""), timestamp_ms: Some(2), ..blank() },
     ];

@@ -28,7 +28,8 @@ fn a_refused_property_is_named_and_its_value_is_not() {
 
 #[tokio::test]
 async fn settings_that_do_not_fit_together_are_refused_when_joining() {
-    let client = client_with("127.0.0.1:1", &[("session.timeout.ms", "6000"), ("max.poll.interval.ms", "100")]);
+    let client =
+        client_with("127.0.0.1:1", &[("session.timeout.ms", "6000"), ("max.poll.interval.ms", "100")]);
     let error = client.join(options("g", "orders")).err().unwrap();
     assert_eq!(error.kind, ClientErrorKind::Config);
     assert!(error.message.contains("max.poll.interval.ms"), "{}", error.message);
