@@ -51,9 +51,7 @@ pub(super) async fn markers_of_transactions_are_passed_over_by_readers_and_membe
 pub(super) async fn ranges_of_several_partitions_are_all_read(bench: &dyn Bench) {
     let topic = bench.topic(3).await;
     let partitions: Vec<_> = (0..3).map(|p| TopicPartition::new(&*topic, p)).collect();
-    for partition in &partitions {
-        write(bench, numbered(partition, 0, 300)).await;
-    }
+    write(bench, partitions.iter().flat_map(|partition| numbered(partition, 0, 300)).collect()).await;
     let range = |partition: &TopicPartition| {
         let start = i64::from(partition.partition) * 10;
         ReadRange { partition: partition.clone(), start, end: 250 }
