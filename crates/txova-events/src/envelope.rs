@@ -11,7 +11,7 @@ mod typed;
 pub use actor::Actor;
 pub use context::EventContext;
 pub use owned::RawEnvelope;
-pub use raw::{EnvelopeRef, decode_payload};
+pub use raw::{EnvelopeRef, decode_payload, encode_payload};
 pub use typed::{Envelope, EnvelopeBuilder};
 
 pub(crate) use head::Head;

@@ -15,7 +15,7 @@ mod wire;
 
 pub use dlq::DeadLetter;
 pub use envelope::{
-    Actor, Envelope, EnvelopeBuilder, EnvelopeRef, EventContext, RawEnvelope, decode_payload,
+    Actor, Envelope, EnvelopeBuilder, EnvelopeRef, EventContext, RawEnvelope, decode_payload, encode_payload,
 };
 pub use error::{DecodeError, DecodeErrorKind, InvalidEvent, InvalidField, PayloadError};
 pub use event::Event;

@@ -158,7 +158,7 @@ impl Driver {
         let wants_batch = self.held.is_none() && self.engine.has_room(0) && !self.closing && !more;
         tokio::select! {
             biased;
-            event = self.member.events.recv() => self.event(event),
+            event = self.member.events.recv(), if !self.left => self.event(event),
             Some(control) = self.control.recv() => self.control(control),
             answer = answered(&mut self.commit) => self.committed(answer),
             answer = answered(&mut self.close) => self.closed(answer),

@@ -8,8 +8,9 @@ use std::time::Duration;
 use crate::app::AppBuilder;
 use crate::client_error::ClientError;
 use crate::config::{ConfigError, KafkaConfig};
+use crate::publisher::{ConnectError, Publisher};
 use crate::record::TopicPartition;
-// LIBRDKAFKA
+use crate::transport::librdkafka::Librdkafka;
 use crate::transport::{NewTopic, Transport};
 
 /// A Kafka cluster and how to talk to it. Cheap to clone; making one connects to nothing.
@@ -46,7 +47,7 @@ impl Kafka {
     /// Every setting that is wrong, or what the client refuses. An absent broker is no error here.
     pub fn new(config: KafkaConfig) -> Result<Self, KafkaError> {
         config.validate()?;
-        let transport = crate::testing::Cluster::new();
+        let transport = Librdkafka::new(config.client_properties()?)?;
         Ok(Self { config: Arc::new(config), transport: Arc::new(transport) })
     }
 
@@ -72,6 +73,15 @@ impl Kafka {
     /// The settings.
     pub fn config(&self) -> &KafkaConfig {
         &self.config
+    }
+
+    /// A publisher for `service` (`"ride-service"`), which is the `source` of its events.
+    ///
+    /// # Errors
+    /// An empty name, wrong settings, what the client refuses. An absent broker is no error here.
+    pub fn publisher(&self, service: impl Into<String>) -> Result<Publisher, ConnectError> {
+        let config = (*self.config).clone();
+        Publisher::builder(config).source(service).over(self.transport.clone()).connect()
     }
 
     /// A consumer app for `service` (`"ride-service"`), whose group is `{service}-group` unless the configuration names

@@ -15,6 +15,8 @@ use tokio::sync::{mpsc, oneshot};
 use crate::client_error::ClientError;
 use crate::record::{OutgoingRecord, Record, TopicPartition};
 
+#[cfg(test)]
+mod conformance;
 pub(crate) mod librdkafka;
 pub(crate) mod memory;
 pub(crate) mod properties;

@@ -35,6 +35,9 @@ const NAMES: &[&str] = &[
     "redrive_count",
 ];
 
+/// A header's name and value.
+type Header = (String, Option<Vec<u8>>);
+
 pub(super) fn decode(bytes: &[u8]) -> Result<DeadLetter, DecodeError> {
     decode_members(bytes).or_else(|error| {
         if error.kind() != DecodeErrorKind::Syntax {
@@ -145,7 +148,7 @@ fn list<T>(
     Ok(read)
 }
 
-fn header(item: &Member<'_>, field: &str) -> Result<Option<(String, Option<Vec<u8>>)>, DecodeError> {
+fn header(item: &Member<'_>, field: &str) -> Result<Option<Header>, DecodeError> {
     let members = json::members(item.value).ok_or_else(|| type_error(field, "objects with key and value"))?;
     let (mut key, mut value) = (String::new(), None);
     for member in members {

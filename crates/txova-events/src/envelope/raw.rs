@@ -185,13 +185,40 @@ impl<'a> EnvelopeRef<'a> {
 ///
 /// What is no Unicode text in it (bytes that are no UTF-8, halves of surrogate pairs) reads as U+FFFD.
 pub fn decode_payload<E: Event>(payload: &[u8]) -> Result<E, PayloadError> {
-    serde_json::from_slice(payload).or_else(|error| {
+    let event = serde_json::from_slice(payload).or_else(|error| {
         let mended = json::check(payload).ok().and_then(|()| json::mended(payload));
         match mended {
             Some(mended) => serde_json::from_slice(&mended).map_err(payload_error::<E>),
             None => Err(payload_error::<E>(error)),
         }
-    })
+    })?;
+    match escaped_id(payload) {
+        Some(field) => Err(payload_error::<E>(format!("field `{field}`: an id is written without escapes"))),
+        None => Ok(event),
+    }
+}
+
+/// An event's payload as it is written: JSON as Go spells it. The event's rules are not looked at; the only error is a
+/// payload whose own serialisation fails.
+pub fn encode_payload<E: Event>(event: &E) -> Result<Vec<u8>, PayloadError> {
+    let mut out = Vec::with_capacity(256);
+    json::append(&mut out, event).map_err(payload_error::<E>)?;
+    Ok(out)
+}
+
+/// The first field of a payload that is a UUID but for JSON escapes in it, which the contract forbids: serde hands out
+/// texts without their escapes.
+fn escaped_id(payload: &[u8]) -> Option<Cow<'_, str>> {
+    if !payload.contains(&b'\\') {
+        return None;
+    }
+    let escaped_uuid = |value: &[u8]| {
+        value.contains(&b'\\') && json::text(value).is_some_and(|text| crate::ids::parse_uuid(&text).is_ok())
+    };
+    json::members(payload)?
+        .flatten()
+        .find(|member| escaped_uuid(member.value))
+        .map(|member| json::unescaped(member.name))
 }
 
 fn payload_error<E: Event>(reason: impl ToString) -> PayloadError {

@@ -4,8 +4,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::client_error::ClientErrorKind;
 use crate::config::KafkaConfig;
-use crate::extract::{Attempt, Raw};
+use crate::extract::{Attempt, Meta};
 use crate::kafka::Kafka;
 use crate::outcome::HandlerError;
 use crate::record::{OutgoingRecord, TopicPartition};
@@ -70,6 +71,6 @@ impl Seen {
 const LONG: Duration = Duration::from_secs(60);
 
 /// Notes the event's id.
-async fn note(crate::extract::State(seen): crate::extract::State<Seen>, raw: Raw) {
-    seen.add(raw.envelope.id());
+async fn note(crate::extract::State(seen): crate::extract::State<Seen>, meta: Meta) {
+    seen.add(meta.event_id.as_str());
 }

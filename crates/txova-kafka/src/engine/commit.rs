@@ -110,7 +110,7 @@ impl<R: Clone> Engine<R> {
     /// known of it. Also notices how full the map is.
     pub(super) fn entry(&mut self, slot: usize) -> Option<CommitEntry> {
         let limit = self.commits.metadata_limit.unwrap_or(self.settings.max_metadata_bytes);
-        let partition = self.partitions.get(slot)?;
+        let partition = self.partitions.get(slot).filter(|partition| !partition.went_back)?;
         let offset = partition.window.position()?;
         let next_offset = partition.window.next_offset().unwrap_or(offset);
         let (rest, rest_failing) = partition.restored.rest(next_offset);

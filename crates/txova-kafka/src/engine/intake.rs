@@ -48,7 +48,11 @@ impl<R: Clone> Engine<R> {
         let mut unreadable = Vec::new();
         for Assignment { partition: name, committed } in assignments {
             if let Some(&old) = self.by_name.get(&name) {
-                self.drop_partition(old, now);
+                let was_paused = self.partitions.get(old).is_some_and(|partition| partition.paused);
+                self.drop_partition(old);
+                if was_paused {
+                    self.actions.push_back(Action::Resume(name.clone()));
+                }
             }
             let start = committed.as_ref().map(|committed| committed.offset);
             let map = committed.map_or(Ok(OffsetMap::default()), |committed| {
@@ -85,6 +89,7 @@ impl<R: Clone> Engine<R> {
         if let Some(expected) = partition.start.filter(|start| offset < *start) {
             let untouched = partition.window.next_offset() == Some(expected);
             if !untouched {
+                partition.went_back = true;
                 return Offered::WentBack { expected };
             }
             // The committed offset was out of range and the client began anew before it: nothing taken is at stake.
@@ -98,7 +103,10 @@ impl<R: Clone> Engine<R> {
             return Offered::NoRoom(incoming);
         }
         if partition.start.is_none() {
+            // Committed before anything is settled: a crash now, and a start at the log's end would pass over it.
             partition.start = Some(offset);
+            partition.changed = true;
+            self.commits.touched(now, &self.settings);
         }
         self.counts.received += 1;
         if partition.restored.take_done(offset) {
@@ -106,6 +114,7 @@ impl<R: Clone> Engine<R> {
             partition.changed = true;
             self.counts.known += 1;
             self.commits.settled(now, &self.settings);
+            self.update_pause(slot);
             return Offered::Taken;
         }
         self.take(slot, incoming, now);
@@ -173,8 +182,14 @@ impl<R: Clone> Engine<R> {
         } else if records <= share_records / 2 && bytes <= share_bytes / 2 {
             partition.over_share = false;
         }
-        let window_full = span >= max_window;
-        let pause = partition.over_share || partition.map_full || window_full || partition.pinned.is_some();
+        if span >= max_window {
+            partition.over_window = true;
+        } else if span <= max_window / 2 {
+            partition.over_window = false;
+        }
+        // A map can be full of what was restored and not fetched again: with nothing under way only intake shrinks it.
+        let map_full = partition.map_full && records > 0;
+        let pause = partition.over_share || partition.over_window || map_full || partition.pinned.is_some();
         if pause != partition.paused && !partition.draining {
             partition.paused = pause;
             let name = partition.name.clone();

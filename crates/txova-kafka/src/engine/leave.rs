@@ -27,7 +27,6 @@ struct Revocation {
 
 struct Closing {
     deadline: Moment,
-    running_at_first: usize,
     /// Whether [`Action::Close`] is out.
     sent: bool,
     report: CloseReport,
@@ -85,9 +84,21 @@ impl Leaving {
         self.closing.is_some()
     }
 
+    pub(super) fn wants_to_stop(&self) -> bool {
+        self.stop.is_some()
+    }
+
+    /// A handler has ended by itself.
+    pub(super) fn ended(&mut self) {
+        if let Some(closing) = &mut self.closing {
+            closing.report.drained += 1;
+        }
+    }
+
     pub(super) fn wake_at(&self) -> Option<Moment> {
         let closing = self.closing.as_ref().filter(|closing| !closing.sent).map(|closing| closing.deadline);
-        self.revocations.iter().map(|revocation| revocation.deadline).chain(closing).min()
+        let revocation = self.revocations.front().map(|revocation| revocation.deadline);
+        revocation.into_iter().chain(closing).min()
     }
 }
 
@@ -106,10 +117,10 @@ impl<R: Clone> Engine<R> {
     }
 
     /// These belong to somebody else already.
-    pub(crate) fn lost(&mut self, names: &[TopicPartition], now: Now) {
+    pub(crate) fn lost(&mut self, names: &[TopicPartition], _now: Now) {
         for name in names {
             if let Some(&slot) = self.by_name.get(name) {
-                self.drop_partition(slot, now);
+                self.drop_partition(slot);
             }
         }
         self.update_all_pauses();
@@ -121,10 +132,8 @@ impl<R: Clone> Engine<R> {
         for (_, partition) in &mut self.partitions {
             partition.draining = true;
         }
-        let running_at_first = self.running;
         let closing = self.leaving.closing.get_or_insert_with(|| Closing {
             deadline,
-            running_at_first,
             sent: false,
             report: CloseReport::default(),
         });
@@ -163,7 +172,7 @@ impl<R: Clone> Engine<R> {
             for (slot, epoch) in revocation.slots {
                 if self.partitions.get(slot).is_some_and(|partition| partition.epoch == epoch) {
                     entries.extend(self.entry_if_worth_it(slot));
-                    self.drop_partition(slot, now);
+                    self.drop_partition(slot);
                 }
             }
             self.actions.push_back(Action::Release(entries));
@@ -178,28 +187,15 @@ impl<R: Clone> Engine<R> {
         if closing.deadline > now.at && !self.is_quiet(&all) {
             return;
         }
-        let mut report = CloseReport {
-            drained: closing.running_at_first.saturating_sub(self.running),
-            ..CloseReport::default()
-        };
-        for (_, live) in &self.live {
-            let Some(partition) = self.partitions.get(live.partition) else { continue };
-            match live.state {
-                State::Running | State::DeadLettering => {
-                    report.abandoned.push((partition.name.clone(), live.offset));
-                }
-                _ => report.returned += 1,
-            }
-        }
         let mut entries = Vec::new();
         for (slot, _) in all {
             entries.extend(self.entry_if_worth_it(slot));
-            self.drop_partition(slot, now);
+            self.drop_partition(slot);
         }
-        report.committed = entries.iter().map(|entry| (entry.partition.clone(), entry.offset)).collect();
         if let Some(closing) = &mut self.leaving.closing {
             closing.sent = true;
-            closing.report = report;
+            closing.report.committed =
+                entries.iter().map(|entry| (entry.partition.clone(), entry.offset)).collect();
         }
         self.actions.push_back(Action::Close(entries));
     }
@@ -219,14 +215,27 @@ impl<R: Clone> Engine<R> {
             .then_some(entry)
     }
 
-    /// Forgets a partition and all that is under way there.
-    pub(super) fn drop_partition(&mut self, slot: usize, _now: Now) {
+    /// Forgets a partition and all that is under way there, also what was not carried out yet.
+    pub(super) fn drop_partition(&mut self, slot: usize) {
         let Some(partition) = self.partitions.try_remove(slot) else { return };
         self.by_name.remove(&partition.name);
         self.rotation.retain(|other| *other != slot);
+        self.actions.retain(|action| match action {
+            Action::Pause(name) | Action::Resume(name) => *name != partition.name,
+            Action::DeadLetter(order) => order.partition != partition.name,
+            _ => true,
+        });
         for index in partition.window.unsettled() {
             let Some(live) = self.live.try_remove(index as usize) else { continue };
             self.bytes -= live.bytes;
+            if let Some(Closing { report, .. }) = &mut self.leaving.closing {
+                match live.state {
+                    State::Running | State::DeadLettering => {
+                        report.abandoned.push((partition.name.clone(), live.offset));
+                    }
+                    _ => report.returned += 1,
+                }
+            }
             if live.state == State::Running {
                 self.running -= 1;
                 self.actions.push_back(Action::Cancel(Ticket { index, serial: live.serial }));

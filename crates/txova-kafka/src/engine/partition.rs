@@ -34,7 +34,10 @@ pub(super) struct Partition {
     pub draining: bool,
     pub paused: bool,
     pub over_share: bool,
+    pub over_window: bool,
     pub map_full: bool,
+    /// The log is no longer the one that was read: nothing known here may be committed over it.
+    pub went_back: bool,
     /// Something differs from what was last committed.
     pub changed: bool,
     /// The last position the broker acknowledged.
@@ -67,7 +70,9 @@ impl Partition {
             draining: false,
             paused: false,
             over_share: false,
+            over_window: false,
             map_full: false,
+            went_back: false,
             changed: false,
             committed: start,
         }

@@ -17,6 +17,7 @@ impl<R: Clone> Engine<R> {
         let Some(live) = self.find(ticket).filter(|live| live.state == State::Running) else { return };
         let slot = live.partition;
         self.running -= 1;
+        self.leaving.ended();
         if let Some(partition) = self.partitions.get_mut(slot) {
             partition.running -= 1;
         }
@@ -47,16 +48,17 @@ impl<R: Clone> Engine<R> {
         live.attempts += 1;
         live.last_failure_ms = now.unix_ms;
         let first_ms = *live.first_failure_ms.get_or_insert(now.unix_ms);
+        let place = (offset as u64) ^ ((slot as u64) << 48);
+        let at = retry.at(now.at, live.attempts, place, failure.retry_after);
+        let elapsed_ms =
+            now.unix_ms.saturating_sub(first_ms).saturating_add(at.since(now.at).as_millis() as i64);
         let exhausted = live.attempts > retry.max_retries
-            || retry.max_elapsed.is_some_and(|limit| now.unix_ms - first_ms >= limit.as_millis() as i64);
+            || retry.max_elapsed.is_some_and(|limit| i128::from(elapsed_ms) > limit.as_millis() as i128);
         let again = failure.class == ErrorClass::Transient && !exhausted;
-        let retry_after = failure.retry_after;
         live.failure = Some(failure);
         live.since = now.at;
         if again {
             live.state = State::BackingOff;
-            let place = (offset as u64) ^ ((slot as u64) << 48);
-            let at = retry.at(now.at, live.attempts, place, retry_after);
             self.timers.push(Reverse((at, ticket)));
             self.counts.retried += 1;
         }

@@ -24,6 +24,9 @@ impl<R: Clone> Engine<R> {
     }
 
     pub(super) fn start_next(&mut self, now: Now) -> Option<Start<R>> {
+        if self.leaving.wants_to_stop() {
+            return None;
+        }
         while self.running < self.settings.concurrency {
             let slot = self.rotation.pop_front()?;
             let Some(partition) = self.partitions.get_mut(slot) else { continue };

@@ -1,1 +1,11 @@
+//! The engine by script and by seed. A script reads as given, when, then; `simulation` runs whole worlds from a seed.
 
+mod attempts;
+mod commits;
+mod invariants;
+mod known_bugs;
+mod leaving;
+mod log_changes;
+mod order;
+mod rig;
+mod room;

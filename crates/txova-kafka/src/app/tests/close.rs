@@ -3,9 +3,9 @@
 use super::*;
 use crate::extract::State;
 
-async fn slow_or_not(State(seen): State<Seen>, raw: Raw) {
-    seen.add(raw.envelope.id());
-    if raw.envelope.id() == "slow" {
+async fn slow_or_not(State(seen): State<Seen>, meta: Meta) {
+    seen.add(meta.event_id.as_str());
+    if meta.event_id.as_str() == "slow" {
         tokio::time::sleep(Duration::from_secs(20)).await;
         seen.add("slow ended");
     }

@@ -26,9 +26,9 @@ async fn what_is_handled_is_committed_and_not_handled_again_by_the_next_run() {
 #[tokio::test(start_paused = true)]
 async fn a_failing_record_is_tried_again_with_growing_waits_and_then_kept_as_a_dead_letter() {
     let (cluster, seen) = (cluster(1), Seen::default());
-    async fn handler(State(seen): State<Seen>, attempt: Attempt, raw: Raw) -> Result<(), HandlerError> {
-        seen.add(format!("{} {}", raw.envelope.id(), attempt.number()));
-        if raw.envelope.id() == "bad" {
+    async fn handler(State(seen): State<Seen>, attempt: Attempt, meta: Meta) -> Result<(), HandlerError> {
+        seen.add(format!("{} {}", meta.event_id.as_str(), attempt.number()));
+        if meta.event_id.as_str() == "bad" {
             return Err(HandlerError::transient("the gateway is away"));
         }
         Ok(())
@@ -53,9 +53,9 @@ async fn a_failing_record_is_tried_again_with_growing_waits_and_then_kept_as_a_d
 #[tokio::test(start_paused = true)]
 async fn a_panic_and_a_handler_without_end_are_failures_like_any_other() {
     let (cluster, seen) = (cluster(1), Seen::default());
-    async fn handler(State(seen): State<Seen>, raw: Raw) {
-        seen.add(raw.envelope.id());
-        match raw.envelope.id() {
+    async fn handler(State(seen): State<Seen>, meta: Meta) {
+        seen.add(meta.event_id.as_str());
+        match meta.event_id.as_str() {
             "panics" => panic!("on purpose"),
             "hangs" => std::future::pending().await,
             _ => {}

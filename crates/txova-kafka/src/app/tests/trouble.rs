@@ -5,8 +5,8 @@ use crate::engine::RecordState;
 use crate::extract::State;
 use crate::testing::CommitFault;
 
-async fn refuse(State(seen): State<Seen>, raw: Raw) -> Result<(), HandlerError> {
-    seen.add(raw.envelope.id());
+async fn refuse(State(seen): State<Seen>, meta: Meta) -> Result<(), HandlerError> {
+    seen.add(meta.event_id.as_str());
     Err(HandlerError::permanent("never"))
 }
 
@@ -43,7 +43,7 @@ async fn a_down_dead_letter_topic_pins_the_partition_and_runs_no_handler_twice()
 #[tokio::test(start_paused = true)]
 async fn a_commit_that_fails_is_made_again() {
     let (cluster, seen) = (cluster(1), Seen::default());
-    cluster.fail_commits(GROUP, 3, CommitFault::NotWritten);
+    cluster.fail_commits(GROUP, 3, CommitFault::Refused(ClientErrorKind::TimedOut));
     produce(&cluster, "a", &envelope("one"));
     let app = builder(&cluster).on("*", note).topics([TOPIC]).state(seen.clone()).build().unwrap();
     let handle = app.handle();
@@ -60,9 +60,9 @@ async fn a_commit_that_fails_is_made_again() {
 #[tokio::test(start_paused = true)]
 async fn two_members_share_a_topic_and_every_record_is_handled_in_order_for_its_key() {
     let (cluster, seen) = (cluster(6), Seen::default());
-    async fn handler(State(seen): State<Seen>, raw: Raw) {
+    async fn handler(State(seen): State<Seen>, meta: Meta) {
         tokio::time::sleep(Duration::from_millis(3)).await;
-        seen.add(raw.envelope.id());
+        seen.add(meta.event_id.as_str());
     }
     let start = |cluster: &Cluster| {
         let app = builder(cluster).on("*", handler).topics([TOPIC]).state(seen.clone()).build().unwrap();

@@ -21,7 +21,8 @@ const START: Duration = Duration::from_secs(10);
 /// A Kafka cluster inside the process. Listens on the loopback interface; dropping it stops it, within two seconds.
 ///
 /// What it cannot do: it keeps 5 MiB a partition and drops what is older, a group of two members does not get going
-/// (one member for each group), and it neither creates topics by request nor aborts transactions as a broker does. A
+/// (one member for each group), a member that leaves is replaced only when the group's `session.timeout.ms` less one
+/// second is over (set it low for restarts), and it neither creates topics by request nor aborts transactions as a broker does. A
 /// topic that is written to without being named here comes into being with four partitions.
 #[derive(Debug)]
 pub struct MockKafka {

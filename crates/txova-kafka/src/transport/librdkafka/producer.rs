@@ -136,17 +136,14 @@ fn check(record: &OutgoingRecord) -> Result<(), ClientError> {
     Ok(())
 }
 
-/// Metadata of each topic, then a question to each of its leaders: that connects to them, where a first record would
-/// wait. The producer id is asked for by librdkafka itself as soon as a broker is connected.
+/// Metadata of each topic, then a question to each of its leaders, which connects to them, then the producer id.
 fn warm_up(client: &Client, brokers: &str, topics: &[String], timeout: Duration) -> Result<(), ClientError> {
     let deadline = Instant::now() + timeout;
     let left = || deadline.saturating_duration_since(Instant::now());
     let at = |place: &str, error: &KafkaError| {
         let error = errors::at(place, error);
-        match client.context().last_error() {
-            Some(reason) => ClientError::new(error.kind, format!("{}; {reason}", error.message)),
-            None => ClientError::new(error.kind, format!("{} (brokers {brokers})", error.message)),
-        }
+        let heard = client.context().last_error().map(|reason| format!("; {reason}")).unwrap_or_default();
+        ClientError::new(error.kind, format!("{} (brokers {brokers}{heard})", error.message))
     };
     let mut leaders = Vec::new();
     for topic in topics {
@@ -165,8 +162,14 @@ fn warm_up(client: &Client, brokers: &str, topics: &[String], timeout: Duration)
             }
         }
     }
-    if topics.is_empty() {
-        client.client().fetch_metadata(None, left()).map_err(|error| at(brokers, &error))?;
+    // librdkafka asks for the producer id every half second, or when metadata comes in while a broker is connected:
+    // the first of these starts it, and the second comes back behind its answer.
+    for _ in 0..2 {
+        let topic = topics.first().map(String::as_str);
+        client
+            .client()
+            .fetch_metadata(topic, left())
+            .map_err(|error| at(topic.unwrap_or(brokers), &error))?;
     }
     Ok(())
 }

@@ -23,8 +23,9 @@ pub(super) fn pair(name: &str, value: &str) -> (String, String) {
     (name.to_owned(), value.to_owned())
 }
 
+/// The mock cluster lets a group go on after a member has left only when its session time less one second is over.
 pub(super) fn client(bootstrap: &str) -> Librdkafka {
-    client_with(bootstrap, &[])
+    client_with(bootstrap, &[("session.timeout.ms", "3000"), ("heartbeat.interval.ms", "500")])
 }
 
 pub(super) fn client_with(bootstrap: &str, consumer: &[(&str, &str)]) -> Librdkafka {
