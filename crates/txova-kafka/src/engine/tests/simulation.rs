@@ -13,9 +13,11 @@ mod world;
 use std::time::{Duration, Instant};
 
 use self::dice::Dice;
+use self::log::Log;
 use self::world::World;
 use crate::engine::Order;
 use crate::engine::{Retry, Settings};
+use crate::transport::Committed;
 
 const SEEDS: u64 = 300;
 const STEPS: usize = 700;
@@ -162,9 +164,9 @@ fn calm(world: &mut World) -> Result<usize, String> {
 }
 
 fn is_finished(world: &World) -> bool {
-    world.logs.iter().zip(&world.group).zip(0..).all(|((log, committed), p)| {
-        let settled = log.entries.keys().all(|offset| world.checker.is_settled(p, *offset));
+    let committed = |(log, committed): (&Log, &Option<Committed>)| {
         let end = committed.as_ref().is_some_and(|c| c.offset == log.end() && c.metadata.is_empty());
-        settled && (end || log.entries.is_empty())
-    })
+        end || log.entries.is_empty()
+    };
+    world.checker.all_is_settled() && world.logs.iter().zip(&world.group).all(committed)
 }

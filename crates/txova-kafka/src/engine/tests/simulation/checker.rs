@@ -17,8 +17,8 @@ pub(super) struct Checker {
     pub settings: Settings,
     /// The first sentence that did not hold.
     pub violation: Option<String>,
-    /// Records a handler said ok or skip to, or whose dead letter is acknowledged.
-    settled: Vec<BTreeSet<i64>>,
+    /// Records to which no handler said ok or skip yet, and whose dead letter is not acknowledged.
+    unsettled: Vec<BTreeSet<i64>>,
     leases: BTreeMap<(usize, i32), Lease>,
     members: BTreeMap<usize, Member>,
 }
@@ -41,8 +41,8 @@ struct Closing {
 
 impl Checker {
     pub(super) fn new(settings: Settings, partitions: usize) -> Self {
-        let settled = vec![BTreeSet::new(); partitions];
-        Self { settings, violation: None, settled, leases: BTreeMap::new(), members: BTreeMap::new() }
+        let unsettled = vec![BTreeSet::new(); partitions];
+        Self { settings, violation: None, unsettled, leases: BTreeMap::new(), members: BTreeMap::new() }
     }
 
     pub(super) fn holds(&mut self, truth: bool, sentence: impl FnOnce() -> String) {
@@ -51,8 +51,12 @@ impl Checker {
         }
     }
 
-    pub(super) fn is_settled(&self, p: i32, offset: i64) -> bool {
-        self.settled[p as usize].contains(&offset)
+    pub(super) fn produced(&mut self, p: usize, offset: i64) {
+        self.unsettled[p].insert(offset);
+    }
+
+    pub(super) fn all_is_settled(&self) -> bool {
+        self.unsettled.iter().all(BTreeSet::is_empty)
     }
 
     pub(super) fn lease(&self, m: usize, p: i32) -> Option<&Lease> {
@@ -128,10 +132,8 @@ impl Checker {
         let going = !member.stopped && member.closing.is_none();
         self.holds(going, || format!("close is bounded: {at} started after a stop or a close"));
         if let Some(key) = self.lane(p, offset, logs) {
-            let before = logs[p as usize].entries.range(..offset).map(|(before, _)| *before);
-            let first = before
-                .into_iter()
-                .find(|before| self.lane(p, *before, logs) == Some(key) && !self.is_settled(p, *before));
+            let mut before = self.unsettled[p as usize].range(..offset);
+            let first = before.find(|before| self.lane(p, **before, logs) == Some(key)).copied();
             self.holds(first.is_none(), || {
                 format!("key-order: {at} started before {first:?} of its key was settled")
             });
@@ -196,7 +198,7 @@ impl Checker {
         };
         let Some(failure) = failure else {
             taken.stage = Stage::Settled;
-            self.settled[p as usize].insert(offset);
+            self.unsettled[p as usize].remove(&offset);
             return;
         };
         if failure.class == ErrorClass::Stop {
@@ -242,14 +244,14 @@ impl Checker {
         let Some(taken) = lease.taken.get_mut(&offset) else { return };
         if written {
             taken.stage = Stage::Settled;
-            self.settled[p as usize].insert(offset);
+            self.unsettled[p as usize].remove(&offset);
         } else {
             taken.stage = Stage::Down;
         }
     }
 
     /// What an engine wants committed is true, and all it can tell.
-    pub(super) fn commits(&mut self, m: usize, entry: &CommitEntry, leaving: bool, logs: &[Log]) {
+    pub(super) fn commits(&mut self, m: usize, entry: &CommitEntry, leaving: bool) {
         let p = entry.partition.partition;
         let at = format!("the commit of {p}@{} by member {m}", entry.offset);
         let Some(lease) = self.leases.get(&(m, p)) else {
@@ -265,11 +267,9 @@ impl Checker {
         };
         let limit = self.settings.max_metadata_bytes;
         self.holds(entry.metadata.len() <= limit, || format!("bounded: {at} has too much metadata"));
-        let mut offsets = logs[p as usize].entries.keys();
-        let loose = offsets.find(|offset| {
-            let covered = **offset < entry.offset || map.done.iter().any(|run| run.contains(offset));
-            covered && !self.is_settled(p, **offset)
-        });
+        let covered =
+            |offset: &i64| *offset < entry.offset || map.done.iter().any(|run| run.contains(offset));
+        let loose = self.unsettled[p as usize].iter().copied().find(covered);
         self.holds(loose.is_none(), || {
             format!("commit-covers-settled: {at} covers {loose:?}, which is not settled")
         });
@@ -326,10 +326,9 @@ impl Checker {
         });
     }
 
-    pub(super) fn closed(&mut self, m: usize, entries: &[CommitEntry], now: Now) {
+    pub(super) fn closed(&mut self, m: usize, now: Now) {
         let all: Vec<i32> = self.leases_of(m).map(|(p, _)| p).collect();
         self.left_in_time(m, &all, None, now);
-        let _ = entries;
         for p in all {
             self.over(m, p);
         }

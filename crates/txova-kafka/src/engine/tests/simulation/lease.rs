@@ -63,6 +63,9 @@ impl Lease {
             not_after: now.at,
             may_be_dead: false,
         };
+        while self.taken.first_entry().is_some_and(|first| first.get().stage == Stage::Settled) {
+            self.taken.pop_first();
+        }
         self.taken.insert(entry.offset, taken);
         self.next = Some(entry.offset + 1);
     }

@@ -29,7 +29,7 @@ pub(super) struct Log {
 }
 
 impl Log {
-    pub(super) fn append(&mut self, dice: &mut Dice, keys: usize) {
+    pub(super) fn append(&mut self, dice: &mut Dice, keys: usize) -> i64 {
         let gap = match dice.below(20) {
             0..14 => 0,
             14..19 => dice.between(1, 5),
@@ -44,6 +44,7 @@ impl Log {
         };
         self.entries.insert(offset, Entry { offset, key, bytes: dice.between(1, 300), nature });
         self.end = offset + 1;
+        offset
     }
 
     /// Up to `count` records from `position` on.

@@ -114,7 +114,8 @@ impl World {
     pub(super) fn produce(&mut self) {
         let p = self.dice.below(self.logs.len());
         for _ in 0..self.dice.between(1, 6) {
-            self.logs[p].append(&mut self.dice, self.keys);
+            let offset = self.logs[p].append(&mut self.dice, self.keys);
+            self.checker.produced(p, offset);
         }
     }
 
@@ -223,7 +224,7 @@ impl World {
         if entries.iter().any(|entry| self.owners[entry.partition.partition as usize] != Some(m)) {
             return Err(error(ClientErrorKind::StaleMember));
         }
-        let luck = if self.calm { 99 } else { self.dice.below(100) };
+        let luck = self.dice.below(100);
         let done = match luck {
             0..8 => 0,
             8..14 => self.dice.below(entries.len() + 1),
@@ -398,7 +399,7 @@ impl World {
             }
             Action::Close(entries) => {
                 self.check_commits(m, &entries, true);
-                self.checker.closed(m, &entries, self.now);
+                self.checker.closed(m, self.now);
                 let answer = self.commit_in_order(m, &entries);
                 let report = self.members[m].engine.closed(answer);
                 self.checker.reported(m, &report);
@@ -411,7 +412,7 @@ impl World {
 
     fn check_commits(&mut self, m: usize, entries: &[CommitEntry], leaving: bool) {
         for entry in entries {
-            self.checker.commits(m, entry, leaving, &self.logs);
+            self.checker.commits(m, entry, leaving);
         }
     }
 
