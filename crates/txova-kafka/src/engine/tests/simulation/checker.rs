@@ -17,6 +17,8 @@ pub(super) struct Checker {
     pub settings: Settings,
     /// The first sentence that did not hold.
     pub violation: Option<String>,
+    /// What happened, by count: a world where nothing happens proves nothing.
+    pub events: BTreeMap<&'static str, usize>,
     /// Records to which no handler said ok or skip yet, and whose dead letter is not acknowledged.
     unsettled: Vec<BTreeSet<i64>>,
     leases: BTreeMap<(usize, i32), Lease>,
@@ -42,13 +44,24 @@ struct Closing {
 impl Checker {
     pub(super) fn new(settings: Settings, partitions: usize) -> Self {
         let unsettled = vec![BTreeSet::new(); partitions];
-        Self { settings, violation: None, unsettled, leases: BTreeMap::new(), members: BTreeMap::new() }
+        Self {
+            settings,
+            violation: None,
+            events: BTreeMap::new(),
+            unsettled,
+            leases: BTreeMap::new(),
+            members: BTreeMap::new(),
+        }
     }
 
     pub(super) fn holds(&mut self, truth: bool, sentence: impl FnOnce() -> String) {
         if !truth && self.violation.is_none() {
             self.violation = Some(sentence());
         }
+    }
+
+    pub(super) fn saw(&mut self, event: &'static str) {
+        *self.events.entry(event).or_default() += 1;
     }
 
     pub(super) fn produced(&mut self, p: usize, offset: i64) {
@@ -115,7 +128,11 @@ impl Checker {
         };
         if let (Some(lease), "taken anew", "taken") = (lease, expected, got) {
             lease.take(entry, lane, now);
+            if lease.taken[&entry.offset].stage == Stage::Settled {
+                self.saw("known to be done");
+            }
         }
+        self.saw(expected);
         let invariant = if expected == "stale" { "epoch" } else { "bounded" };
         let offset = entry.offset;
         self.holds(expected.starts_with(got), || {
@@ -162,6 +179,10 @@ impl Checker {
         self.holds(stage == Stage::Waiting || attempts <= max_retries, || {
             format!("retry: {at} started once too often")
         });
+        if stage == Stage::Waiting && attempts > 0 {
+            self.saw("attempts restored");
+        }
+        self.saw("start");
         let attempt = start.attempt;
         self.holds(attempt == attempts + 1, || {
             format!("attempts persist: {at} started as attempt {attempt} after {attempts} failed ones")
@@ -204,7 +225,7 @@ impl Checker {
         if failure.class == ErrorClass::Stop {
             taken.stage = Stage::Stopped;
             member.stopped = true;
-            return;
+            return self.saw("stop");
         }
         taken.attempts += 1;
         let first = *taken.first_failure_ms.get_or_insert(now.unix_ms);
@@ -217,9 +238,11 @@ impl Checker {
         };
         let last = failure.class == ErrorClass::Permanent || taken.attempts > retry.max_retries;
         taken.may_be_dead = last || over(longest);
-        taken.stage = if last { Stage::Writing } else { Stage::BackingOff };
+        let stage = if last { Stage::Writing } else { Stage::BackingOff };
+        taken.stage = stage;
         taken.not_after = now.at + longest + Duration::from_micros(1);
         taken.not_before = now.at + shortest.saturating_sub(Duration::from_micros(1));
+        self.saw(if last { "failure for good" } else { "failure" });
     }
 
     pub(super) fn ordered_dead_letter(&mut self, m: usize, order: &DeadLetterOrder<i64>) {
@@ -248,6 +271,7 @@ impl Checker {
         } else {
             taken.stage = Stage::Down;
         }
+        self.saw(if written { "dead letter written" } else { "dead letter refused" });
     }
 
     /// What an engine wants committed is true, and all it can tell.
@@ -273,6 +297,13 @@ impl Checker {
         self.holds(loose.is_none(), || {
             format!("commit-covers-settled: {at} covers {loose:?}, which is not settled")
         });
+        let kind = match (map.done.is_empty(), map.failing.is_empty()) {
+            (true, true) => "commit of a position",
+            (false, true) => "commit with done records",
+            (true, false) => "commit with failing records",
+            (false, false) => "commit with both",
+        };
+        self.saw(kind);
         let whole = limit >= 100 && entry.metadata.len() * 4 < limit && !self.members[&m].cut;
         let lack = self.leases[&(m, p)].what_is_wrong_with(&map, entry.offset, whole);
         self.holds(lack.is_none(), || format!("{}: {at}", lack.unwrap_or_default()));

@@ -214,6 +214,7 @@ impl World {
             Some(answer) => answer,
         };
         if let Err(error) = &answer {
+            self.checker.saw("commit refused");
             self.checker.refused(m, error);
         }
         self.members[m].engine.committed(answer.as_ref().map(|()| ()), self.now);
@@ -222,6 +223,7 @@ impl World {
     /// A commit is refused, half done, done and said to be refused, or simply done.
     fn write(&mut self, m: usize, entries: &[CommitEntry]) -> Result<(), ClientError> {
         if entries.iter().any(|entry| self.owners[entry.partition.partition as usize] != Some(m)) {
+            self.checker.saw("commit of a member thrown out");
             return Err(error(ClientErrorKind::StaleMember));
         }
         let luck = self.dice.below(100);
@@ -233,6 +235,7 @@ impl World {
         let mut answer = if luck < 20 { Err(error(ClientErrorKind::TimedOut)) } else { Ok(()) };
         for entry in &entries[..done] {
             if entry.metadata.len() > self.broker_limit {
+                self.checker.saw("metadata too large");
                 answer = Err(error(ClientErrorKind::OffsetMetadataTooLarge));
                 continue;
             }
@@ -291,6 +294,7 @@ impl World {
             if self.owners[p as usize] == Some(m) && (all || self.dice.chance(40)) {
                 self.owners[p as usize] = None;
                 self.members[m].untold.push(p);
+                self.checker.saw("partition lost");
             }
         }
     }
@@ -307,6 +311,7 @@ impl World {
 
     /// A process is killed and another one takes its place.
     pub(super) fn crash(&mut self, m: usize) {
+        self.checker.saw("crash");
         if let Some((entries, None)) = self.members[m].commit.take()
             && self.dice.chance(50)
         {
@@ -380,6 +385,7 @@ impl World {
             Action::Pause(name) => self.pause(m, name.partition, true),
             Action::Resume(name) => self.pause(m, name.partition, false),
             Action::Cancel(ticket) => {
+                self.checker.saw("cancelled");
                 let member = &mut self.members[m];
                 let place = member.running.iter().position(|work| work.ticket == ticket);
                 if let Some(place) = place {
@@ -387,10 +393,11 @@ impl World {
                 }
             }
             Action::Release(entries) => {
+                self.checker.saw("release");
                 self.check_commits(m, &entries, true);
                 let partitions = self.members[m].revoking.take().unwrap_or_default();
                 self.checker.released(m, &partitions, self.now);
-                self.commit_in_order(m, &entries);
+                let _ = self.commit_in_order(m, &entries); // nobody is there to be told
                 for p in partitions {
                     self.checker.over(m, p);
                     self.members[m].clients.remove(&p);
@@ -398,6 +405,7 @@ impl World {
                 }
             }
             Action::Close(entries) => {
+                self.checker.saw("close");
                 self.check_commits(m, &entries, true);
                 self.checker.closed(m, self.now);
                 let answer = self.commit_in_order(m, &entries);
@@ -428,6 +436,7 @@ impl World {
     fn pause(&mut self, m: usize, p: i32, paused: bool) {
         if let Some(client) = self.members[m].clients.get_mut(&p) {
             let changes = client.paused != paused;
+            self.checker.saw(if paused { "pause" } else { "resume" });
             client.paused = paused;
             self.checker.holds(changes, || format!("member {m} pauses or resumes {p} twice"));
         }
