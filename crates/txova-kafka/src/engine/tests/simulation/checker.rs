@@ -32,6 +32,10 @@ struct Member {
     revoke_by: Option<Moment>,
     /// The broker refused a map of this member's for its length: it may write less.
     cut: bool,
+    /// What the commit under way tells of, by epoch.
+    commit: Option<Vec<(i32, u64)>>,
+    /// After a refusal the next commit may take its time.
+    no_commit_before: Moment,
 }
 
 struct Closing {
@@ -219,6 +223,7 @@ impl Checker {
         };
         let Some(failure) = failure else {
             taken.stage = Stage::Settled;
+            lease.settled(now);
             self.unsettled[p as usize].remove(&offset);
             return;
         };
@@ -232,16 +237,19 @@ impl Checker {
         let delay = retry.backoff.saturating_mul(1 << (taken.attempts - 1).min(20)).min(retry.max_backoff);
         let shortest = delay.mul_f64(1.0 - retry.jitter).max(failure.retry_after.unwrap_or_default());
         let longest = delay.mul_f64(1.0 + retry.jitter).max(failure.retry_after.unwrap_or_default());
-        let over = |delay: Duration| {
-            let elapsed_ms = now.unix_ms - first + delay.as_millis() as i64 + 1;
-            retry.max_elapsed.is_some_and(|limit| elapsed_ms > limit.as_millis() as i64)
+        let over = |delay: Duration, limit: Duration| {
+            now.unix_ms - first + delay.as_millis() as i64 > limit.as_millis() as i64
         };
-        let last = failure.class == ErrorClass::Permanent || taken.attempts > retry.max_retries;
-        taken.may_be_dead = last || over(longest);
+        let last = failure.class == ErrorClass::Permanent
+            || taken.attempts > retry.max_retries
+            || retry.max_elapsed.is_some_and(|limit| over(shortest, limit + Duration::from_millis(1)));
+        let longer = longest + Duration::from_millis(1);
+        taken.may_be_dead = last || retry.max_elapsed.is_some_and(|limit| over(longer, limit));
         let stage = if last { Stage::Writing } else { Stage::BackingOff };
         taken.stage = stage;
         taken.not_after = now.at + longest + Duration::from_micros(1);
         taken.not_before = now.at + shortest.saturating_sub(Duration::from_micros(1));
+        lease.changed(now);
         self.saw(if last { "failure for good" } else { "failure" });
     }
 
@@ -261,12 +269,20 @@ impl Checker {
         });
     }
 
-    pub(super) fn dead_lettered(&mut self, m: usize, (p, offset): (i32, i64), epoch: u64, written: bool) {
+    pub(super) fn dead_lettered(
+        &mut self,
+        m: usize,
+        (p, offset): (i32, i64),
+        epoch: u64,
+        written: bool,
+        now: Now,
+    ) {
         let Some(lease) = self.leases.get_mut(&(m, p)).filter(|lease| lease.epoch == epoch) else { return };
         lease.pinned = !written;
         let Some(taken) = lease.taken.get_mut(&offset) else { return };
         if written {
             taken.stage = Stage::Settled;
+            lease.settled(now);
             self.unsettled[p as usize].remove(&offset);
         } else {
             taken.stage = Stage::Down;
@@ -274,8 +290,40 @@ impl Checker {
         self.saw(if written { "dead letter written" } else { "dead letter refused" });
     }
 
+    /// A commit is sent, or the last one of an assignment.
+    pub(super) fn sent(&mut self, m: usize, entries: &[CommitEntry], leaving: bool) {
+        let mut told = vec![];
+        for entry in entries {
+            self.entry(m, entry, leaving);
+            if let Some(lease) = self.leases.get_mut(&(m, entry.partition.partition)) {
+                lease.told();
+                told.push((entry.partition.partition, lease.epoch));
+            }
+        }
+        let member = self.members.get_mut(&m).expect("it runs");
+        if !leaving {
+            let before = member.commit.replace(told);
+            self.holds(before.is_none(), || format!("member {m} has two commits under way"));
+        }
+    }
+
+    /// The broker has answered a commit.
+    pub(super) fn answered(&mut self, m: usize, answer: &Result<(), ClientError>, now: Now) {
+        let member = self.members.get_mut(&m).expect("it runs");
+        let told = member.commit.take().unwrap_or_default();
+        let Err(error) = answer else { return };
+        member.cut |= error.kind == ClientErrorKind::OffsetMetadataTooLarge;
+        member.no_commit_before = now.at + Duration::from_millis(3_200);
+        for (p, epoch) in told {
+            if let Some(lease) = self.leases.get_mut(&(m, p)).filter(|lease| lease.epoch == epoch) {
+                lease.changed(now);
+            }
+        }
+        self.saw("commit refused");
+    }
+
     /// What an engine wants committed is true, and all it can tell.
-    pub(super) fn commits(&mut self, m: usize, entry: &CommitEntry, leaving: bool) {
+    fn entry(&mut self, m: usize, entry: &CommitEntry, leaving: bool) {
         let p = entry.partition.partition;
         let at = format!("the commit of {p}@{} by member {m}", entry.offset);
         let Some(lease) = self.leases.get(&(m, p)) else {
@@ -307,12 +355,6 @@ impl Checker {
         let whole = limit >= 100 && entry.metadata.len() * 4 < limit && !self.members[&m].cut;
         let lack = self.leases[&(m, p)].what_is_wrong_with(&map, entry.offset, whole);
         self.holds(lack.is_none(), || format!("{}: {at}", lack.unwrap_or_default()));
-    }
-
-    pub(super) fn refused(&mut self, m: usize, error: &ClientError) {
-        if error.kind == ClientErrorKind::OffsetMetadataTooLarge {
-            self.members.get_mut(&m).expect("it runs").cut = true;
-        }
     }
 
     pub(super) fn revoking(&mut self, m: usize, partitions: &[i32], deadline: Moment) {
@@ -352,6 +394,9 @@ impl Checker {
         let due = deadline.into_iter().chain(closing).min().is_some_and(|deadline| deadline <= now.at);
         let mut leases = partitions.iter().filter_map(|p| self.leases.get(&(m, *p)));
         let busy = leases.any(|lease| lease.count(Stage::Running) + lease.count(Stage::Writing) > 0);
+        let mut leases = partitions.iter().filter_map(|p| self.leases.get(&(m, *p)));
+        let untold = leases.any(|lease| lease.untold_since.is_some());
+        self.holds(!untold, || format!("member {m} left without committing what it could"));
         self.holds(due || !busy, || {
             format!("close is bounded: member {m} left before its handlers ended or its deadline")
         });
@@ -394,6 +439,14 @@ impl Checker {
         let busy: usize = self.leases_of(m).map(|(_, lease)| lease.count(Stage::Running)).sum();
         let free = !stopped && busy < self.settings.concurrency;
         let idle = going().find_map(|(p, lease)| lease.idle(now).filter(|_| free).map(|offset| (p, offset)));
+        let may_commit = self.members[&m].commit.is_none() && self.members[&m].no_commit_before <= now.at;
+        let interval = self.settings.commit_interval;
+        let silent = may_commit
+            && going().any(|(_, lease)| lease.untold_since.is_some_and(|at| at + interval <= now.at));
+        let many =
+            going().map(|(_, lease)| lease.untold).sum::<usize>() >= self.settings.commit_every_records;
+        self.holds(!silent, || format!("a commit of member {m} is overdue by time"));
+        self.holds(!(may_commit && many), || format!("a commit of member {m} is overdue by count"));
         self.holds(!overdue, || format!("close is bounded: member {m} is past its deadline"));
         self.holds(fetching.is_none(), || format!("a down DLQ pins: {fetching:?} goes on fetching"));
         self.holds(idle.is_none(), || {

@@ -15,6 +15,10 @@ pub(super) struct Lease {
     pub taken: BTreeMap<i64, Taken>,
     pub draining: bool,
     pub pinned: bool,
+    /// Since when there is something that no commit has told.
+    pub untold_since: Option<Moment>,
+    /// Records settled since the last commit.
+    pub untold: usize,
 }
 
 pub(super) struct Taken {
@@ -47,7 +51,16 @@ pub(super) enum Stage {
 
 impl Lease {
     pub(super) fn new(epoch: u64, next: Option<i64>, base: OffsetMap) -> Self {
-        Self { epoch, next, base, taken: BTreeMap::new(), draining: false, pinned: false }
+        Self {
+            epoch,
+            next,
+            base,
+            taken: BTreeMap::new(),
+            draining: false,
+            pinned: false,
+            untold_since: None,
+            untold: 0,
+        }
     }
 
     pub(super) fn take(&mut self, entry: Entry, lane: Option<u64>, now: Now) {
@@ -66,8 +79,29 @@ impl Lease {
         while self.taken.first_entry().is_some_and(|first| first.get().stage == Stage::Settled) {
             self.taken.pop_first();
         }
+        if done {
+            self.settled(now);
+        } else if self.next.is_none() {
+            self.changed(now);
+        }
         self.taken.insert(entry.offset, taken);
         self.next = Some(entry.offset + 1);
+    }
+
+    /// Something is worth a commit.
+    pub(super) fn changed(&mut self, now: Now) {
+        self.untold_since.get_or_insert(now.at);
+    }
+
+    pub(super) fn settled(&mut self, now: Now) {
+        self.untold += 1;
+        self.changed(now);
+    }
+
+    /// A commit was sent.
+    pub(super) fn told(&mut self) {
+        self.untold = 0;
+        self.untold_since = None;
     }
 
     fn unsettled(&self) -> impl Iterator<Item = (i64, &Taken)> {

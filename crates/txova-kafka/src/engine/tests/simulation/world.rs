@@ -194,7 +194,7 @@ impl World {
         }
         let work = member.writing.swap_remove(self.dice.below(member.writing.len()));
         let written = self.dlq_is_up;
-        self.checker.dead_lettered(m, work.at, work.epoch, written);
+        self.checker.dead_lettered(m, work.at, work.epoch, written, self.now);
         let answer = if written { Ok(()) } else { Err(error(ClientErrorKind::Unreachable)) };
         self.members[m].engine.dead_lettered(work.ticket, answer, self.now);
     }
@@ -213,10 +213,7 @@ impl World {
             }
             Some(answer) => answer,
         };
-        if let Err(error) = &answer {
-            self.checker.saw("commit refused");
-            self.checker.refused(m, error);
-        }
+        self.checker.answered(m, &answer, self.now);
         self.members[m].engine.committed(answer.as_ref().map(|()| ()), self.now);
     }
 
@@ -376,9 +373,8 @@ impl World {
                 self.members[m].writing.push(Work { ticket: order.ticket, at: (p, order.record), epoch });
             }
             Action::Commit(entries) => {
-                self.check_commits(m, &entries, false);
-                let before = self.members[m].commit.replace((entries, None));
-                self.checker.holds(before.is_none(), || format!("member {m} has two commits under way"));
+                self.checker.sent(m, &entries, false);
+                self.members[m].commit = Some((entries, None));
             }
             Action::Pause(name) | Action::Resume(name)
                 if !self.members[m].clients.contains_key(&name.partition) => {}
@@ -394,7 +390,7 @@ impl World {
             }
             Action::Release(entries) => {
                 self.checker.saw("release");
-                self.check_commits(m, &entries, true);
+                self.checker.sent(m, &entries, true);
                 let partitions = self.members[m].revoking.take().unwrap_or_default();
                 self.checker.released(m, &partitions, self.now);
                 let _ = self.commit_in_order(m, &entries); // nobody is there to be told
@@ -406,7 +402,7 @@ impl World {
             }
             Action::Close(entries) => {
                 self.checker.saw("close");
-                self.check_commits(m, &entries, true);
+                self.checker.sent(m, &entries, true);
                 self.checker.closed(m, self.now);
                 let answer = self.commit_in_order(m, &entries);
                 let report = self.members[m].engine.closed(answer);
@@ -416,12 +412,6 @@ impl World {
             }
         }
         false
-    }
-
-    fn check_commits(&mut self, m: usize, entries: &[CommitEntry], leaving: bool) {
-        for entry in entries {
-            self.checker.commits(m, entry, leaving);
-        }
     }
 
     /// The client carries commands out in order: a commit sent before goes first.
