@@ -1,3 +1,51 @@
-//! Developer tasks.
+//! Developer tasks: `cargo xtask --help`. Knows nothing of the crates it serves, so that it builds where they do not.
 
-fn main() {}
+#![allow(clippy::print_stdout, reason = "a command line prints what it did")]
+
+mod failure;
+mod kafka;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    about = "What a developer of this repository does beyond cargo's own verbs"
+)]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// A real Apache Kafka on this machine, for tests, fault runs and benchmarks.
+    Kafka(kafka::Args),
+}
+
+fn main() -> ExitCode {
+    let done = match Cli::parse().task {
+        Task::Kafka(args) => kafka::run(args),
+    };
+    match done {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

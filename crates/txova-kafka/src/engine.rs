@@ -40,10 +40,10 @@ use self::mutation::{Mutation, broken};
 use self::partition::Partition;
 
 pub(crate) use self::intake::{Incoming, Offered};
-pub(crate) use self::leave::{CloseReport, StopReason};
-pub use self::settings::Order;
+pub use self::leave::CloseReport;
+pub(crate) use self::leave::StopReason;
 pub(crate) use self::settings::{Retry, Settings};
-pub(crate) use self::status::{PartitionStatus, RecordState, Status, Stuck};
+pub use self::status::{PartitionStatus, RecordState, Status, Stuck};
 pub(crate) use self::time::{Moment, Now};
 
 /// The consumer engine over records of type `R`, which it hands out as clones.
@@ -118,7 +118,8 @@ pub(crate) struct Ticket {
 
 /// What happened since the start, by count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Counts {
+#[non_exhaustive]
+pub struct Counts {
     /// Records taken.
     pub received: u64,
     /// Handler runs begun.

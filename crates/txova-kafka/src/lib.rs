@@ -1,14 +1,31 @@
 //! Domain events on Kafka that are never lost, never out of order for a key, and always explainable.
 
+mod app;
 mod attempt;
 mod client_error;
-#[allow(dead_code)]
+pub mod config;
+mod context;
+mod dead_letter;
+mod driver;
 mod engine;
+pub mod extract;
+pub mod handler;
+mod kafka;
 mod outcome;
+pub mod publisher;
 pub mod record;
+pub mod router;
+pub mod testing;
 pub(crate) mod transport;
 
+pub use app::{App, AppBuilder, AppHandle, AppStatus, BuildError, RunError, shutdown_signal};
 pub use client_error::{ClientError, ClientErrorKind};
+pub use context::{Context, TraceContext};
+pub use engine::{CloseReport, Counts, PartitionStatus, RecordState, Status, Stuck};
+pub use extract::{Attempt, Event, FromEvent, Incoming, Meta, Needs, Raw, State};
+pub use handler::Handler;
+pub use kafka::{Kafka, KafkaError, Lag};
 pub use outcome::{ErrorClass, HandlerError};
 pub use record::{Headers, OutgoingRecord, Record, TopicPartition};
-pub use transport::{Delivery, OutOfRange, StartAt};
+pub use router::{Policy, Router, RouterError, RouterProblem, Routes, Unexpected};
+pub use transport::{Delivery, NewTopic, OutOfRange, StartAt};

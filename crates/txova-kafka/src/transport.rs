@@ -15,6 +15,8 @@ use tokio::sync::{mpsc, oneshot};
 use crate::client_error::ClientError;
 use crate::record::{OutgoingRecord, Record, TopicPartition};
 
+#[cfg(test)]
+mod conformance;
 pub(crate) mod librdkafka;
 pub(crate) mod memory;
 pub(crate) mod properties;
@@ -215,10 +217,13 @@ pub struct Delivery {
 }
 
 /// A topic to create.
-#[derive(Clone, Debug)]
-pub(crate) struct NewTopic {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewTopic {
+    /// Its name.
     pub name: String,
+    /// Its partitions.
     pub partitions: i32,
+    /// Copies of each.
     pub replication: i32,
     /// Topic settings by Kafka's names, such as `retention.ms`.
     pub settings: Vec<(String, String)>,

@@ -1,13 +1,13 @@
 //! Taking partitions and records in, and saying when there is no more room. It must never take a record twice in one
 //! assignment, nor one above the limits.
 
+use crate::config::Order;
 use crate::record::TopicPartition;
 use crate::transport::Assignment;
 
 use super::mutation::{Mutation, broken};
 use super::offset_map::{self, OffsetMap};
 use super::partition::Partition;
-use super::settings::Order;
 use super::time::Now;
 use super::{Action, Engine, Live, State};
 

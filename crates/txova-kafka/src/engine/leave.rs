@@ -35,7 +35,8 @@ struct Closing {
 
 /// What became of the work that was under way when the app closed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct CloseReport {
+#[non_exhaustive]
+pub struct CloseReport {
     /// Handlers that were running and ended in time.
     pub drained: usize,
     /// Records whose handler did not end in time: not committed, they come again.

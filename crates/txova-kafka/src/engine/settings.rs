@@ -2,21 +2,9 @@
 
 use std::time::Duration;
 
-use super::time::Moment;
+use crate::config::Order;
 
-/// Which records wait for which.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Order {
-    /// One record of a key at a time, in offset order; keys run side by side. Records without a key count as one key
-    /// for each partition.
-    #[default]
-    Key,
-    /// One record of a partition at a time.
-    Partition,
-    /// All side by side, in no order.
-    None,
-}
+use super::time::Moment;
 
 /// The engine's settings.
 #[derive(Clone, Debug)]

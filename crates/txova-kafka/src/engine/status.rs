@@ -8,30 +8,39 @@ use crate::record::TopicPartition;
 use super::time::Moment;
 use super::{Counts, Engine, State};
 
-/// A picture of the engine.
+/// What an app has in hand.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Status {
+#[non_exhaustive]
+pub struct Status {
+    /// The partitions assigned to this member.
     pub partitions: Vec<PartitionStatus>,
     /// Handlers running.
     pub running: usize,
     /// Records taken and not settled.
     pub in_flight_records: usize,
+    /// Bytes of them.
     pub in_flight_bytes: usize,
+    /// What happened since the start.
     pub counts: Counts,
 }
 
 /// One assigned partition.
 #[derive(Clone, Debug)]
-pub(crate) struct PartitionStatus {
+#[non_exhaustive]
+pub struct PartitionStatus {
+    /// Which one.
     pub partition: TopicPartition,
     /// The next offset the group would go on from after a crash now.
     pub position: Option<i64>,
     /// One past the last record taken.
     pub next_offset: Option<i64>,
+    /// Records taken and not settled.
     pub in_flight_records: usize,
+    /// Handlers running.
     pub running: usize,
+    /// Whether fetching is paused.
     pub paused: bool,
-    /// Why nothing starts here, if so: the dead-letter topic does not answer.
+    /// Since when and why nothing starts here, if so: its dead letters are not taken.
     pub pinned: Option<(Duration, String)>,
     /// The record that holds the commit position.
     pub oldest: Option<Stuck>,
@@ -39,23 +48,35 @@ pub(crate) struct PartitionStatus {
 
 /// A record that is not settled, and why.
 #[derive(Clone, Debug)]
-pub(crate) struct Stuck {
+#[non_exhaustive]
+pub struct Stuck {
+    /// Its offset.
     pub offset: i64,
+    /// Where it is.
     pub state: RecordState,
-    /// How long it has been in this state.
+    /// How long it has been there.
     pub since: Duration,
+    /// Attempts that failed.
     pub attempts: u32,
+    /// The handler that failed last.
     pub handler: Option<Arc<str>>,
+    /// What it said.
     pub last_error: Option<String>,
 }
 
 /// Where a record is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RecordState {
+#[non_exhaustive]
+pub enum RecordState {
+    /// Behind another of its key, or for a free handler.
     Waiting,
+    /// With a handler.
     Running,
+    /// Failed, and waiting for its next attempt.
     BackingOff,
+    /// Its dead letter is being written.
     DeadLettering,
+    /// Its dead letter was not taken and is written again later.
     DeadLetterDown,
 }
 

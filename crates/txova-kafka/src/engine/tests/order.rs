@@ -1,7 +1,7 @@
 //! Which record waits for which.
 
 use super::rig::{Rig, SECOND, rig};
-use crate::engine::Order;
+use crate::config::Order;
 use crate::outcome::ErrorClass::Transient;
 
 #[test]

@@ -1,14 +1,14 @@
 //! The scripts' hand on the engine: it gives the inputs, carries out the actions, and shows what came of them. Time
 //! stands still until a script lets it pass. It must never decide anything by itself: no answer is given unasked.
 
+use crate::config::Order;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::client_error::{ClientError, ClientErrorKind};
 use crate::engine::offset_map::{self, Failing, OffsetMap};
 use crate::engine::{
-    Action, CloseReport, DeadLetterOrder, Engine, Incoming, Moment, Now, Offered, Order, Retry, Settings,
-    Start,
+    Action, CloseReport, DeadLetterOrder, Engine, Incoming, Moment, Now, Offered, Retry, Settings, Start,
 };
 use crate::outcome::{ErrorClass, Failure, Outcome};
 use crate::record::TopicPartition;

@@ -1,0 +1,194 @@
+//! Dead letters: records that could not be handled, with all that is known about why. They must never lose what they
+//! are about: raw bytes are kept where the record is no envelope.
+//!
+//! The first eight fields and four headers are the Go library's, which reads all that is written here; what comes after
+//! them is this library's and optional for a reader. A Go replayer passes over a letter without an envelope.
+
+mod read;
+mod write;
+
+use crate::envelope::RawEnvelope;
+use crate::error::DecodeError;
+use crate::topics;
+use crate::values::Time;
+
+/// A record that could not be handled.
+///
+/// ```
+/// use txova_events::{DeadLetter, RawEnvelope, Time};
+///
+/// let mut letter = DeadLetter::new("txova.rides.v1", 3, 42, "no such ride", Time::now());
+/// letter.attempt_count = 4;
+/// letter.envelope = Some(RawEnvelope::decode(br#"{"id":"e1","type":"ride.rated","payload":{}}"#)?);
+///
+/// let record = letter.to_record();
+/// assert_eq!((record.topic.as_str(), record.key.as_str()), ("txova.rides.v1.dlq", "e1"));
+/// assert_eq!(DeadLetter::decode(&record.value)?, letter);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeadLetter {
+    /// The topic the record came from.
+    pub original_topic: String,
+    /// Its partition. Go services often write 0: they are not told.
+    pub original_partition: i32,
+    /// Its offset. Go services often write 0.
+    pub original_offset: i64,
+    /// What went wrong, in words.
+    pub error_message: String,
+    /// How often it was tried. Go services often write 0.
+    pub attempt_count: i64,
+    /// When it first failed; a Go service writes the moment of writing.
+    pub first_failure: Time,
+    /// When it last failed.
+    pub last_failure: Time,
+    /// The event; `None` where the record is no envelope.
+    pub envelope: Option<RawEnvelope>,
+    /// The record's key: `None` for a null key. On the wire `original_key`, or `original_key_base64` where it is no
+    /// UTF-8.
+    pub original_key: Option<Vec<u8>>,
+    /// The record's value where it is no envelope, in base64 on the wire.
+    pub raw_body: Option<Vec<u8>>,
+    /// The error's class, by its name.
+    pub error_class: Option<String>,
+    /// The causes beneath the error, outermost first.
+    pub error_chain: Vec<String>,
+    /// The handler that failed.
+    pub handler: Option<String>,
+    /// The consumer group it failed in.
+    pub consumer_group: Option<String>,
+    /// When the record was written to its topic.
+    pub original_timestamp: Option<Time>,
+    /// The record's headers, in order. On the wire objects with `key` and `value`, or `value_base64` where that is no
+    /// UTF-8; neither for a header without a value.
+    pub original_headers: Vec<(String, Option<Vec<u8>>)>,
+    /// The service that gave it up.
+    pub service: Option<String>,
+    /// The version of this library there.
+    pub library_version: Option<String>,
+    /// How often it was sent back to its topic already.
+    pub redrive_count: u32,
+    pub(crate) unknown: crate::envelope::Unknown<'static>,
+}
+
+/// A dead letter as the record it is published as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetterRecord {
+    /// The dead-letter topic.
+    pub topic: String,
+    /// The key: see [`DeadLetter::key`].
+    pub key: String,
+    /// The headers, in order: the contract's four, then this library's.
+    pub headers: Vec<(&'static str, Vec<u8>)>,
+    /// The value.
+    pub value: Vec<u8>,
+}
+
+impl DeadLetter {
+    /// A letter about the record at a place, with nothing known yet but its error.
+    pub fn new(
+        topic: &str,
+        partition: i32,
+        offset: i64,
+        error_message: impl Into<String>,
+        failed: Time,
+    ) -> Self {
+        Self {
+            original_topic: topic.to_owned(),
+            original_partition: partition,
+            original_offset: offset,
+            error_message: error_message.into(),
+            attempt_count: 0,
+            first_failure: failed,
+            last_failure: failed,
+            envelope: None,
+            original_key: None,
+            raw_body: None,
+            error_class: None,
+            error_chain: Vec::new(),
+            handler: None,
+            consumer_group: None,
+            original_timestamp: None,
+            original_headers: Vec::new(),
+            service: None,
+            library_version: None,
+            redrive_count: 0,
+            unknown: Vec::new(),
+        }
+    }
+
+    /// Reads a letter from a record on a dead-letter topic. As for Go, a missing field is empty; another type than the
+    /// field has is an error that names it (`envelope.timestamp`). It never panics.
+    pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        read::decode(bytes)
+    }
+
+    /// The letter's bytes: Go's fields in Go's order, this library's behind them, then fields it does not know.
+    pub fn encode(&self) -> Vec<u8> {
+        write::encode(self)
+    }
+
+    /// The record to publish.
+    pub fn to_record(&self) -> DeadLetterRecord {
+        let mut headers = vec![
+            ("original_topic", self.original_topic.clone().into_bytes()),
+            ("event_type", self.event_type().as_bytes().to_vec()),
+            ("event_id", self.event_id().as_bytes().to_vec()),
+            ("error_message", self.error_message.clone().into_bytes()),
+        ];
+        for (name, text) in [
+            ("error_class", &self.error_class),
+            ("handler", &self.handler),
+            ("consumer_group", &self.consumer_group),
+        ] {
+            headers.extend(text.as_ref().map(|text| (name, text.clone().into_bytes())));
+        }
+        if self.redrive_count > 0 {
+            headers.push(("redrive_count", self.redrive_count.to_string().into_bytes()));
+        }
+        DeadLetterRecord { topic: self.topic(), key: self.key(), headers, value: self.encode() }
+    }
+
+    /// The dead-letter topic: the original one's name and `.dlq`.
+    pub fn topic(&self) -> String {
+        topics::dlq_topic(&self.original_topic)
+    }
+
+    /// The record's key: the event's id. Where the record was no envelope it is the record's place,
+    /// `topic/partition/offset`, so that every letter about it has the same key.
+    pub fn key(&self) -> String {
+        match &self.envelope {
+            Some(envelope) => envelope.id.clone().into_owned(),
+            None => format!("{}/{}/{}", self.original_topic, self.original_partition, self.original_offset),
+        }
+    }
+
+    /// The event's type: the envelope's, else what the original headers say; empty where nobody knows.
+    pub fn event_type(&self) -> &str {
+        self.envelope
+            .as_ref()
+            .map_or_else(|| self.original_header("event_type"), |envelope| &envelope.event_type)
+    }
+
+    /// The event's id: the envelope's, else what the original headers say; empty where nobody knows.
+    pub fn event_id(&self) -> &str {
+        self.envelope.as_ref().map_or_else(|| self.original_header("event_id"), |envelope| &envelope.id)
+    }
+
+    /// What to send back to the original topic: the raw body, else the envelope's bytes; `None` where the letter holds
+    /// neither (the record had no value, or a service wrote a letter about nothing).
+    pub fn body(&self) -> Option<Vec<u8>> {
+        self.raw_body.clone().or_else(|| self.envelope.as_ref().map(|envelope| envelope.encode()))
+    }
+
+    /// The last original header of that name, as text; empty where there is none.
+    fn original_header(&self, name: &str) -> &str {
+        let value = self
+            .original_headers
+            .iter()
+            .rev()
+            .find(|(key, _)| key == name)
+            .and_then(|(_, value)| value.as_ref());
+        value.and_then(|value| std::str::from_utf8(value).ok()).unwrap_or_default()
+    }
+}

@@ -1,0 +1,82 @@
+//! An app's run, from joining the group to the report.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use crate::client_error::ClientError;
+use crate::dead_letter::DeadLetterWriter;
+use crate::driver::Driver;
+use crate::engine::{CloseReport, StopReason};
+
+use super::App;
+
+/// Why a run ended that nobody asked to end.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the app `{service}` stopped: {reason}")]
+#[non_exhaustive]
+pub struct RunError {
+    /// The service.
+    pub service: String,
+    /// What happened, with topic, partition and offset where it is about a record.
+    pub reason: String,
+    /// What became of the work under way.
+    pub report: CloseReport,
+    /// What the client said, where it was the client.
+    pub client: Option<ClientError>,
+}
+
+impl App {
+    /// Runs until [`AppHandle::close`](super::AppHandle::close) or until it cannot go on. An absent broker is no reason
+    /// to end: it is said and tried again.
+    ///
+    /// # Errors
+    /// A handler's `stop`, a client that cannot go on, a committed offset that is no longer there.
+    ///
+    /// # Cancellation
+    /// Dropping the future ends the handlers at their next await and leaves the group without a commit: records come
+    /// again.
+    pub async fn run(self) -> Result<CloseReport, RunError> {
+        let service = self.service.to_string();
+        let failed = |error: ClientError, report| RunError {
+            service: service.clone(),
+            reason: error.to_string(),
+            report,
+            client: Some(error),
+        };
+        let group = self.settings.group.clone();
+        let dead_letters = DeadLetterWriter::connect(&self.kafka, self.service.clone(), group)
+            .map_err(|error| failed(error, CloseReport::default()))?;
+        let member =
+            self.kafka.transport.join(self.join).map_err(|error| failed(error, CloseReport::default()))?;
+        let driver =
+            Driver::new(self.settings, member, Arc::new(self.routes), Arc::new(dead_letters), self.control);
+        let ended = driver.run().await;
+        self.ended.send_replace(true);
+        match ended.reason {
+            None => Ok(ended.report),
+            Some(StopReason::Client(error)) => Err(failed(error, ended.report)),
+            Some(reason) => {
+                Err(RunError { service, reason: reason.to_string(), report: ended.report, client: None })
+            }
+        }
+    }
+
+    /// Runs until `signal` comes, then closes within the configured `shutdown_timeout_ms`.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    ///
+    /// # Cancellation
+    /// As [`run`](Self::run).
+    pub async fn run_until(self, signal: impl Future<Output = ()>) -> Result<CloseReport, RunError> {
+        let handle = self.handle();
+        let limit = self.settings.shutdown_timeout;
+        let run = self.run();
+        tokio::pin!(run);
+        tokio::select! {
+            ended = &mut run => return ended,
+            () = signal => handle.begin_close(limit),
+        }
+        run.await
+    }
+}

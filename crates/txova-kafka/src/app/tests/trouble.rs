@@ -1,0 +1,90 @@
+//! A dead-letter topic that is down, commits that fail, partitions that move.
+
+use super::*;
+use crate::engine::RecordState;
+use crate::extract::State;
+use crate::testing::CommitFault;
+
+async fn refuse(State(seen): State<Seen>, meta: Meta) -> Result<(), HandlerError> {
+    seen.add(meta.event_id.as_str());
+    Err(HandlerError::permanent("never"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_down_dead_letter_topic_pins_the_partition_and_runs_no_handler_twice() {
+    let (cluster, seen) = (cluster(1), Seen::default());
+    cluster.produce_down(DLQ);
+    produce(&cluster, "a", &envelope("bad"));
+    let app = builder(&cluster).on("*", refuse).topics([TOPIC]).state(seen.clone()).build().unwrap();
+    let handle = app.handle();
+    let run = tokio::spawn(app.run());
+    cluster.wait_until(|_| !seen.all().is_empty()).await;
+    let pinned = loop {
+        let status = handle.status().await.unwrap();
+        if let Some(partition) = status.engine.partitions.iter().find(|partition| partition.pinned.is_some())
+        {
+            break partition.clone();
+        }
+        tokio::time::advance(Duration::from_millis(50)).await;
+    };
+    let stuck = pinned.oldest.unwrap();
+    assert!(matches!(stuck.state, RecordState::DeadLetterDown | RecordState::DeadLettering), "{stuck:?}");
+    assert_eq!((stuck.offset, stuck.last_error.as_deref()), (0, Some("never")));
+    tokio::time::advance(Duration::from_secs(300)).await;
+    assert_eq!(seen.all(), ["bad"]);
+    cluster.produce_up(DLQ);
+    cluster.wait_until(|cluster| cluster.records(DLQ).len() == 1).await;
+    assert!(handle.close(LONG).await);
+    run.await.unwrap().unwrap();
+    assert_eq!(seen.all(), ["bad"]);
+    assert_eq!(cluster.committed_by(GROUP, &TopicPartition::new(TOPIC, 0)).unwrap().0, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_that_fails_is_made_again() {
+    let (cluster, seen) = (cluster(1), Seen::default());
+    cluster.fail_commits(GROUP, 3, CommitFault::Refused(ClientErrorKind::TimedOut));
+    produce(&cluster, "a", &envelope("one"));
+    let app = builder(&cluster).on("*", note).topics([TOPIC]).state(seen.clone()).build().unwrap();
+    let handle = app.handle();
+    let run = tokio::spawn(app.run());
+    let partition = TopicPartition::new(TOPIC, 0);
+    let committed =
+        |cluster: &Cluster| cluster.committed_by(GROUP, &partition).is_some_and(|(offset, _)| offset == 1);
+    cluster.wait_until(committed).await;
+    assert_eq!(handle.status().await.unwrap().engine.counts.commit_failures, 3);
+    assert!(handle.close(LONG).await);
+    run.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_members_share_a_topic_and_every_record_is_handled_in_order_for_its_key() {
+    let (cluster, seen) = (cluster(6), Seen::default());
+    async fn handler(State(seen): State<Seen>, meta: Meta) {
+        tokio::time::sleep(Duration::from_millis(3)).await;
+        seen.add(meta.event_id.as_str());
+    }
+    let start = |cluster: &Cluster| {
+        let app = builder(cluster).on("*", handler).topics([TOPIC]).state(seen.clone()).build().unwrap();
+        (app.handle(), tokio::spawn(app.run()))
+    };
+    let first = start(&cluster);
+    for n in 0..300 {
+        produce(&cluster, &format!("k{}", n % 30), &envelope(&format!("{} {n}", n % 30)));
+    }
+    cluster.wait_until(|_| seen.all().len() > 30).await;
+    let second = start(&cluster);
+    cluster.wait_until(|cluster| cluster.lag(GROUP, TOPIC) == 0).await;
+    for (handle, run) in [first, second] {
+        assert!(handle.close(LONG).await);
+        run.await.unwrap().unwrap();
+    }
+    let mut last = std::collections::HashMap::new();
+    for id in seen.all() {
+        let (key, n) = id.split_once(' ').unwrap();
+        let n: u32 = n.parse().unwrap();
+        let before = last.insert(key.to_owned(), n);
+        assert!(before.is_none_or(|before| before < n), "{key}: {n} after {before:?}");
+    }
+    assert_eq!(seen.all().len(), 300, "nothing is handled twice in a calm rebalance");
+}

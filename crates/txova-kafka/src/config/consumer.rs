@@ -1,0 +1,131 @@
+//! How events are read and handled. Knows nothing of handlers.
+
+use std::collections::BTreeMap;
+
+use super::Secret;
+use super::choice::choices;
+use crate::transport::{OutOfRange, StartAt};
+
+/// How events are read and handled.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConsumerConfig {
+    /// The consumer group's id (`ride-service-group`); needed to consume.
+    pub group: Option<String>,
+    /// Where a partition starts for which the group has committed nothing.
+    pub auto_offset_reset: StartAt,
+    /// What happens when a committed offset is no longer in the log.
+    pub out_of_range: OutOfRange,
+    /// Records fetched and not settled yet, over all partitions. Beyond it fetching pauses.
+    pub max_in_flight_records: usize,
+    /// Their bytes: keys, values and headers.
+    pub max_in_flight_bytes: usize,
+    /// Handlers running at once.
+    pub concurrency: usize,
+    /// What is handled one after the other.
+    pub order: Order,
+    /// How often a record is tried again after a transient failure, before it is dead-lettered.
+    pub max_retries: u32,
+    /// The first wait before a record is tried again; doubles each time.
+    pub retry_backoff_ms: u64,
+    /// The longest such wait. The plan names none; doubling from 1 s needs an end.
+    pub retry_backoff_max_ms: u64,
+    /// Share of a wait that is left to chance, so that records that failed together are not tried together: with
+    /// 0.2 a wait of 1 s becomes 0.8 to 1.2 s.
+    pub retry_backoff_jitter: f64,
+    /// How long one attempt of a handler may take; after it, a transient failure.
+    pub processing_timeout_ms: u64,
+    /// After this long without a heartbeat the group gives this member's partitions to others.
+    pub session_timeout_ms: u64,
+    /// How often this member says it is alive; at most a third of the session.
+    pub heartbeat_interval_ms: u64,
+    /// After this long without a poll the group gives this member's partitions to others. Polling has a thread of its
+    /// own that never waits for handlers: a slow handler does not touch it.
+    pub max_poll_interval_ms: u64,
+    /// Records that cross from the polling thread to the handlers' side at a time. It is not a limit on what is under
+    /// way, as in the plan's client: `max_in_flight_records` is.
+    pub max_poll_records: usize,
+    /// The longest a settled record waits for its commit.
+    pub commit_interval_ms: u64,
+    /// Commits sooner, after this many settled records.
+    pub commit_every_records: usize,
+    /// How the group shares its partitions out.
+    pub assignment: Assignor,
+    /// A name that stays with this member across restarts, one for each process: a restart within
+    /// `session_timeout_ms` then moves no partition.
+    pub group_instance_id: Option<String>,
+    /// How long a stop waits for running handlers.
+    pub shutdown_timeout_ms: u64,
+    /// How long a partition that is taken away waits for its running handlers.
+    pub revoke_timeout_ms: u64,
+    /// Whether records of transactions that are open or were aborted are seen.
+    pub isolation: Isolation,
+    /// More properties of the client library, by its names; values are never shown. One that has a setting here, or that the library depends
+    /// on, such as `enable.auto.commit`, is refused.
+    pub properties: BTreeMap<String, Secret>,
+}
+
+impl Default for ConsumerConfig {
+    fn default() -> Self {
+        Self {
+            group: None,
+            auto_offset_reset: StartAt::Earliest,
+            out_of_range: OutOfRange::Fail,
+            max_in_flight_records: 10_000,
+            max_in_flight_bytes: 64 * 1024 * 1024,
+            concurrency: 100,
+            order: Order::Key,
+            max_retries: 3,
+            retry_backoff_ms: 1_000,
+            retry_backoff_max_ms: 60_000,
+            retry_backoff_jitter: 0.2,
+            processing_timeout_ms: 30_000,
+            session_timeout_ms: 30_000,
+            heartbeat_interval_ms: 10_000,
+            max_poll_interval_ms: 300_000,
+            max_poll_records: 100,
+            commit_interval_ms: 200,
+            commit_every_records: 1_000,
+            assignment: Assignor::CooperativeSticky,
+            group_instance_id: None,
+            shutdown_timeout_ms: 30_000,
+            revoke_timeout_ms: 10_000,
+            isolation: Isolation::ReadCommitted,
+            properties: BTreeMap::new(),
+        }
+    }
+}
+
+choices! {
+    /// What is handled one after the other, in the order of the log.
+    pub enum Order {
+        /// Records of one key; different keys run side by side. Records without a key count as one key a partition.
+        #[default]
+        Key = "key",
+        /// Records of one partition.
+        Partition = "partition",
+        /// Nothing: records run as they come.
+        None = "none",
+    }
+}
+
+choices! {
+    /// How a group shares its partitions out.
+    pub enum Assignor {
+        /// Partitions stay where they are unless they must move, and only those pause.
+        #[default]
+        CooperativeSticky = "cooperative_sticky" | "cooperative-sticky",
+        /// Everything pauses at each change. Needed in a group with the platform's Go services.
+        Range = "range",
+    }
+}
+
+choices! {
+    /// Whether records of unfinished and aborted transactions are seen.
+    pub enum Isolation {
+        /// They are not.
+        #[default]
+        ReadCommitted = "read_committed",
+        /// They are.
+        ReadUncommitted = "read_uncommitted",
+    }
+}

@@ -1,0 +1,387 @@
+//! The thin part around the engine: one task that tells it what happened and does what it says. It decides nothing; what
+//! it must never do is wait for a handler, a broker or a lock.
+
+mod clock;
+mod handlers;
+mod intake;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{sleep_until, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use crate::attempt::Dispatch;
+use crate::client_error::{ClientError, ClientErrorKind};
+use crate::engine::{Action, CloseReport, DeadLetterOrder, Engine, Settings, Status, StopReason, Ticket};
+use crate::outcome::Outcome;
+use crate::record::{Record, TopicPartition};
+use crate::transport::{Command, GroupEvent, GroupMember};
+
+use self::clock::Clock;
+use self::handlers::Handlers;
+use self::intake::Held;
+
+/// Actions done before other inputs are looked at again.
+const ACTIONS_IN_A_ROW: usize = 256;
+/// How long leaving the group may take after the last commit is answered.
+const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Writes dead letters; answers when the broker has acknowledged them.
+pub(crate) trait DeadLetters: Send + Sync + 'static {
+    fn write(&self, order: DeadLetterOrder<Record>) -> BoxFuture<'static, Result<(), ClientError>>;
+}
+
+/// What the driver is set to.
+#[derive(Clone, Debug)]
+pub(crate) struct DriverSettings {
+    pub engine: Settings,
+    pub group: Arc<str>,
+    /// How long a handler may take.
+    pub processing_timeout: Duration,
+    /// How long revoked partitions may be held for work that runs.
+    pub revoke_timeout: Duration,
+    /// How long closing may wait for work that runs, where the app stops by itself.
+    pub shutdown_timeout: Duration,
+}
+
+/// What others ask of a running driver.
+pub(crate) enum Control {
+    /// Close within this time. A second one can only make it sooner.
+    Close(Duration),
+    /// Tell what is where.
+    Status(oneshot::Sender<Picture>),
+}
+
+/// What a running driver tells about itself.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Picture {
+    pub engine: Status,
+    /// The last thing the client had to say, while it is not over.
+    pub trouble: Option<ClientError>,
+    /// Assignments so far.
+    pub assignments: u64,
+    pub closing: bool,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub report: CloseReport,
+    /// Why it was not simply asked to close.
+    pub reason: Option<StopReason>,
+}
+
+/// What comes back from work the driver has begun.
+enum Done {
+    Handler(Ticket, Outcome),
+    DeadLetter(Ticket, Result<(), ClientError>),
+}
+
+type Answer = oneshot::Receiver<Result<(), ClientError>>;
+
+pub(crate) struct Driver {
+    settings: DriverSettings,
+    engine: Engine<Record>,
+    clock: Clock,
+    member: GroupMember,
+    handlers: Handlers,
+    dead_letters: Arc<dyn DeadLetters>,
+    control: mpsc::UnboundedReceiver<Control>,
+    done: mpsc::UnboundedReceiver<Done>,
+    done_sender: mpsc::UnboundedSender<Done>,
+    held: Option<Held>,
+    commit: Option<Answer>,
+    close: Option<Answer>,
+    /// One for each assigned partition, cancelled when it is to be given back.
+    tokens: HashMap<TopicPartition, CancellationToken>,
+    trouble: Option<ClientError>,
+    assignments: u64,
+    closing: bool,
+    report: Option<CloseReport>,
+    left: bool,
+}
+
+impl Driver {
+    pub(crate) fn new(
+        settings: DriverSettings,
+        member: GroupMember,
+        dispatch: Arc<dyn Dispatch>,
+        dead_letters: Arc<dyn DeadLetters>,
+        control: mpsc::UnboundedReceiver<Control>,
+    ) -> Self {
+        let (done_sender, done) = mpsc::unbounded_channel();
+        Self {
+            engine: Engine::new(settings.engine.clone()),
+            clock: Clock::start(),
+            member,
+            handlers: Handlers::new(dispatch, settings.processing_timeout, done_sender.clone()),
+            dead_letters,
+            control,
+            done,
+            done_sender,
+            held: None,
+            commit: None,
+            close: None,
+            tokens: HashMap::new(),
+            trouble: None,
+            assignments: 0,
+            closing: false,
+            report: None,
+            left: false,
+            settings,
+        }
+    }
+
+    /// Runs until it is closed or cannot go on.
+    pub(crate) async fn run(mut self) -> Ended {
+        loop {
+            self.feed();
+            let more = self.act();
+            if self.engine.stop_reason().is_some() {
+                self.begin_close(self.settings.shutdown_timeout);
+            }
+            if let Some(report) = self.report.take() {
+                self.leave().await;
+                return Ended { report, reason: self.engine.stop_reason().cloned() };
+            }
+            self.next_input(more).await;
+        }
+    }
+
+    async fn next_input(&mut self, more: bool) {
+        let wake_at = self.engine.wake_at().map(|at| self.clock.instant(at));
+        let wants_batch = self.held.is_none() && self.engine.has_room(0) && !self.closing && !more;
+        tokio::select! {
+            biased;
+            event = self.member.events.recv(), if !self.left => self.event(event),
+            Some(control) = self.control.recv() => self.control(control),
+            answer = answered(&mut self.commit) => self.committed(answer),
+            answer = answered(&mut self.close) => self.closed(answer),
+            Some(done) = self.done.recv() => self.done(done),
+            () = tokio::task::yield_now(), if more => {}
+            Some(batch) = self.member.batches.recv(), if wants_batch => {
+                self.trouble = None;
+                self.held = Some(Held::new(batch));
+            }
+            () = sleep_until(wake_at.unwrap_or_else(tokio::time::Instant::now)), if wake_at.is_some() => {}
+        }
+    }
+
+    /// Offers what was fetched until there is no room.
+    fn feed(&mut self) {
+        let Some(mut held) = self.held.take() else { return };
+        match held.feed(&mut self.engine, self.clock.now()) {
+            intake::Fed::All => {}
+            intake::Fed::NoRoom => self.held = Some(held),
+            intake::Fed::WentBack(reason) => self.engine.stop(reason),
+        }
+    }
+
+    /// Does what the engine says; true when there may be more.
+    fn act(&mut self) -> bool {
+        let mut now = self.clock.now();
+        for _ in 0..ACTIONS_IN_A_ROW {
+            let Some(action) = self.engine.next_action(now) else { return false };
+            match action {
+                Action::Start(start) => {
+                    let token = self.tokens.get(&start.partition).cloned().unwrap_or_default();
+                    let ticket = start.ticket;
+                    if let Some(outcome) = self.handlers.start(start, &self.settings.group, token) {
+                        now = self.clock.now();
+                        self.outcome(ticket, outcome);
+                    }
+                }
+                Action::DeadLetter(order) => {
+                    let ticket = order.ticket;
+                    let written = self.dead_letters.write(*order);
+                    let done = self.done_sender.clone();
+                    tokio::spawn(async move {
+                        let _ = done.send(Done::DeadLetter(ticket, written.await));
+                    });
+                }
+                Action::Commit(entries) => {
+                    let (reply, answer) = oneshot::channel();
+                    self.member.commands.send(Command::Commit { entries, reply });
+                    self.commit = Some(answer);
+                }
+                Action::Pause(partition) => self.member.commands.send(Command::Pause(vec![partition])),
+                Action::Resume(partition) => self.member.commands.send(Command::Resume(vec![partition])),
+                Action::Cancel(ticket) => self.handlers.cancel(ticket),
+                Action::Release(entries) => {
+                    let (reply, answer) = oneshot::channel();
+                    debug!(partitions = entries.len(), "giving revoked partitions back");
+                    self.member.commands.send(Command::Release { entries, reply });
+                    tokio::spawn(async move {
+                        if let Ok(Err(error)) = answer.await {
+                            warn!(%error, "the last commit of revoked partitions failed: records may come again");
+                        }
+                    });
+                }
+                Action::Close(entries) => {
+                    let (reply, answer) = oneshot::channel();
+                    self.member.commands.send(Command::Close { entries, reply });
+                    self.close = Some(answer);
+                }
+            }
+        }
+        true
+    }
+
+    fn event(&mut self, event: Option<GroupEvent>) {
+        let now = self.clock.now();
+        match event {
+            Some(GroupEvent::Assigned { epoch, partitions }) => {
+                info!(epoch, partitions = ?partitions.iter().map(|a| &a.partition).collect::<Vec<_>>(), "assigned");
+                self.assignments += 1;
+                self.trouble = None;
+                for assignment in &partitions {
+                    self.tokens.insert(assignment.partition.clone(), CancellationToken::new());
+                }
+                for (partition, error) in self.engine.assigned(epoch, partitions, now) {
+                    warn!(%partition, %error, "the metadata of a commit is ignored: records may come again");
+                }
+            }
+            Some(GroupEvent::Revoked { partitions }) => {
+                info!(?partitions, "revoked");
+                self.forget(&partitions);
+                self.engine.revoked(&partitions, now.at + self.settings.revoke_timeout);
+            }
+            Some(GroupEvent::Lost { partitions }) => {
+                warn!(
+                    ?partitions,
+                    "lost: another member has them; records under way here may be handled twice"
+                );
+                self.forget(&partitions);
+                self.engine.lost(&partitions, now);
+            }
+            Some(GroupEvent::Trouble(error)) => {
+                if self.trouble.as_ref().is_none_or(|known| known.kind != error.kind) {
+                    warn!(%error, "the Kafka client has trouble and goes on trying");
+                }
+                self.trouble = Some(error);
+            }
+            Some(GroupEvent::Fatal(error)) => self.engine.stop(StopReason::Client(error)),
+            Some(GroupEvent::Closed) | None => self.member_ended(),
+        }
+    }
+
+    /// The client's side is over, asked or not.
+    fn member_ended(&mut self) {
+        self.left = true;
+        let gone = || ClientError::new(ClientErrorKind::Closed, "the client has left the group");
+        if self.report.is_none() && self.close.is_none() {
+            self.engine.stop(StopReason::Client(gone()));
+            self.engine.close(self.clock.now().at);
+            self.report = Some(self.engine.closed(Err(gone())));
+        }
+    }
+
+    fn forget(&mut self, partitions: &[TopicPartition]) {
+        for partition in partitions {
+            if let Some(token) = self.tokens.remove(partition) {
+                token.cancel();
+            }
+        }
+    }
+
+    fn control(&mut self, control: Control) {
+        match control {
+            Control::Close(timeout) => self.begin_close(timeout),
+            Control::Status(reply) => {
+                let _ = reply.send(Picture {
+                    engine: self.engine.status(self.clock.now().at),
+                    trouble: self.trouble.clone(),
+                    assignments: self.assignments,
+                    closing: self.closing,
+                });
+            }
+        }
+    }
+
+    fn begin_close(&mut self, timeout: Duration) {
+        let deadline = self.clock.now().at + timeout;
+        if !self.closing {
+            info!(timeout_ms = timeout.as_millis() as u64, "closing");
+        }
+        self.closing = true;
+        self.held = None;
+        for token in self.tokens.values() {
+            token.cancel();
+        }
+        self.engine.close(deadline);
+    }
+
+    fn committed(&mut self, answer: Result<(), ClientError>) {
+        if let Err(error) = &answer {
+            warn!(%error, "a commit failed and is tried again");
+        }
+        self.engine.committed(answer.as_ref().map(|()| ()), self.clock.now());
+    }
+
+    fn closed(&mut self, answer: Result<(), ClientError>) {
+        if let Err(error) = &answer {
+            warn!(%error, "the last commit failed: records may come again");
+        }
+        self.report = Some(self.engine.closed(answer));
+    }
+
+    fn done(&mut self, done: Done) {
+        self.one_done(done);
+        for _ in 0..ACTIONS_IN_A_ROW {
+            let Ok(done) = self.done.try_recv() else { return };
+            self.one_done(done);
+        }
+    }
+
+    fn one_done(&mut self, done: Done) {
+        match done {
+            Done::Handler(ticket, outcome) => {
+                self.handlers.ended(ticket);
+                self.outcome(ticket, outcome);
+            }
+            Done::DeadLetter(ticket, answer) => {
+                if let Err(error) = &answer {
+                    warn!(%error, "a dead letter was not taken: its partition waits and the letter is written again");
+                }
+                self.engine.dead_lettered(ticket, answer, self.clock.now());
+            }
+        }
+    }
+
+    fn outcome(&mut self, ticket: Ticket, outcome: Outcome) {
+        self.engine.outcome(ticket, outcome, self.clock.now());
+    }
+
+    /// Waits until the group is left, within bounds.
+    async fn leave(&mut self) {
+        self.handlers.cancel_all();
+        let deadline = tokio::time::Instant::now() + LEAVE_TIMEOUT;
+        while !self.left {
+            match timeout_at(deadline, self.member.events.recv()).await {
+                Ok(Some(GroupEvent::Closed) | None) => self.left = true,
+                Ok(Some(_)) => {}
+                Err(_) => {
+                    warn!(
+                        "leaving the group took too long; the broker removes this member at its session timeout"
+                    );
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// The answer, once it is there; never where none is awaited. Cancel-safe.
+async fn answered(slot: &mut Option<Answer>) -> Result<(), ClientError> {
+    let Some(answer) = slot else { return std::future::pending().await };
+    let answer = answer.await.unwrap_or_else(|_| {
+        Err(ClientError::new(ClientErrorKind::Closed, "the client ended before it answered"))
+    });
+    *slot = None;
+    answer
+}

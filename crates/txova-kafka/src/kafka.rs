@@ -1,0 +1,158 @@
+//! The way in: a cluster by its configuration, from which publishers and apps are made. It knows which client is
+//! underneath so that nothing else must.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::app::AppBuilder;
+use crate::client_error::ClientError;
+use crate::config::{ConfigError, KafkaConfig};
+use crate::publisher::{ConnectError, Publisher};
+use crate::record::TopicPartition;
+use crate::transport::librdkafka::Librdkafka;
+use crate::transport::{NewTopic, Transport};
+
+/// A Kafka cluster and how to talk to it. Cheap to clone; making one connects to nothing.
+///
+/// ```no_run
+/// use txova_kafka::Kafka;
+/// use txova_kafka::config::KafkaConfig;
+///
+/// let kafka = Kafka::new(KafkaConfig::for_brokers("localhost:9092"))?;
+/// # Ok::<(), txova_kafka::KafkaError>(())
+/// ```
+#[derive(Clone)]
+pub struct Kafka {
+    pub(crate) config: Arc<KafkaConfig>,
+    pub(crate) transport: Arc<dyn Transport>,
+}
+
+/// Why there is no talking to the cluster.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum KafkaError {
+    /// A setting is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The client refuses.
+    #[error("the Kafka client does not start: {0}")]
+    Client(#[from] ClientError),
+}
+
+impl Kafka {
+    /// The cluster that `config` names, over librdkafka.
+    ///
+    /// # Errors
+    /// Every setting that is wrong, or what the client refuses. An absent broker is no error here.
+    pub fn new(config: KafkaConfig) -> Result<Self, KafkaError> {
+        config.validate()?;
+        let transport = Librdkafka::new(config.client_properties()?)?;
+        Ok(Self { config: Arc::new(config), transport: Arc::new(transport) })
+    }
+
+    /// The cluster that the environment names (`TXOVA_KAFKA_BROKERS`, …); see [`KafkaConfig::from_env`].
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn from_env() -> Result<Self, KafkaError> {
+        Self::new(KafkaConfig::from_env()?)
+    }
+
+    pub(crate) fn over(transport: Arc<dyn Transport>, config: KafkaConfig) -> Self {
+        Self { config: Arc::new(config), transport }
+    }
+
+    /// The same cluster with other settings for what is made from here on. The connection stays as it is.
+    pub fn with(&self, edit: impl FnOnce(&mut KafkaConfig)) -> Self {
+        let mut config = (*self.config).clone();
+        edit(&mut config);
+        Self { config: Arc::new(config), transport: self.transport.clone() }
+    }
+
+    /// The settings.
+    pub fn config(&self) -> &KafkaConfig {
+        &self.config
+    }
+
+    /// A publisher for `service` (`"ride-service"`), which is the `source` of its events.
+    ///
+    /// # Errors
+    /// An empty name, wrong settings, what the client refuses. An absent broker is no error here.
+    pub fn publisher(&self, service: impl Into<String>) -> Result<Publisher, ConnectError> {
+        let config = (*self.config).clone();
+        Publisher::builder(config).source(service).over(self.transport.clone()).connect()
+    }
+
+    /// A consumer app for `service` (`"ride-service"`), whose group is `{service}-group` unless the configuration names
+    /// another.
+    pub fn app(&self, service: impl Into<String>) -> AppBuilder {
+        AppBuilder::new(self.clone(), service.into())
+    }
+
+    /// The cluster's topics with their number of partitions; only `topics` where some are named, and an error where one
+    /// of those is missing.
+    ///
+    /// # Errors
+    /// What the client or a broker says, within `timeout`.
+    pub async fn topics(
+        &self,
+        topics: &[&str],
+        timeout: Duration,
+    ) -> Result<Vec<(String, i32)>, ClientError> {
+        self.transport.topics(topics.iter().map(|topic| (*topic).to_owned()).collect(), timeout).await
+    }
+
+    /// Creates topics. One that exists already is left as it is.
+    ///
+    /// # Errors
+    /// What the client or a broker says, within `timeout`.
+    pub async fn create_topics(&self, topics: Vec<NewTopic>, timeout: Duration) -> Result<(), ClientError> {
+        self.transport.create_topics(topics, timeout).await
+    }
+
+    /// How far `group` is behind on each partition of `topics`: records between what it has committed and the end.
+    ///
+    /// # Errors
+    /// What the client or a broker says, within `timeout` for each of three calls.
+    pub async fn lag(
+        &self,
+        group: &str,
+        topics: &[&str],
+        timeout: Duration,
+    ) -> Result<Vec<Lag>, ClientError> {
+        let mut partitions = Vec::new();
+        for (topic, count) in self.topics(topics, timeout).await? {
+            let topic: Arc<str> = topic.into();
+            partitions.extend((0..count).map(|partition| TopicPartition::new(topic.clone(), partition)));
+        }
+        let ends = self.transport.watermarks(partitions.clone(), timeout).await?;
+        let committed = self.transport.committed(group.to_owned(), partitions.clone(), timeout).await?;
+        let lags = partitions.into_iter().zip(ends).zip(committed).map(|((partition, ends), committed)| {
+            let committed = committed.map(|committed| committed.offset);
+            let records = (ends.high - committed.unwrap_or(ends.low).max(ends.low)).max(0);
+            Lag { partition, committed, end: ends.high, records }
+        });
+        Ok(lags.collect())
+    }
+}
+
+/// How far a group is behind on a partition.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Lag {
+    /// The partition.
+    pub partition: TopicPartition,
+    /// The next offset the group would read; `None` where it has committed nothing.
+    pub committed: Option<i64>,
+    /// One past the last record.
+    pub end: i64,
+    /// Offsets between the two; more than there are records where offsets are missing.
+    pub records: i64,
+}
+
+impl fmt::Debug for Kafka {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kafka").field("brokers", &self.config.connection.brokers).finish_non_exhaustive()
+    }
+}

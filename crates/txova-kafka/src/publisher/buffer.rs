@@ -1,0 +1,406 @@
+//! The buffer between callers and the client: places bounded in records and bytes, given out in the order they were
+//! asked for, and records handed to the client in that same order. It must never know events or settings' names.
+//!
+//! A record is *waiting* (no place yet), *ready* (has its place, and with it its turn), or *handed over* (the client
+//! has it). One thread at a time hands over, outside the lock, whoever it is: the caller that found the way free, or
+//! the client's thread that brought an answer. So the order of places is the order of the log, the lock is never held
+//! across a call, and a client that answers on the spot does no harm.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
+
+use super::answer::Answer;
+use super::error::{Place, PublishError, PublishErrorKind};
+use super::histogram::Histogram;
+use super::{Published, PublisherStats};
+use crate::client_error::ClientError;
+use crate::record::OutgoingRecord;
+use crate::transport::{Delivery, Producer};
+
+/// Records that one turn hands over at most, so that no caller works for all the others forever.
+const TURN_RECORDS: usize = 256;
+
+pub(super) struct Buffer {
+    limits: Limits,
+    state: Mutex<State>,
+    /// Told whenever nothing is left unanswered.
+    idle: Notify,
+    idle_for_threads: Condvar,
+    latencies: Histogram,
+    /// Weak: an answer must not be the last to hold the client, for it would end the client on the client's thread.
+    producer: Weak<dyn Producer>,
+}
+
+/// Bounds of a [`Buffer`].
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub records: usize,
+    pub bytes: usize,
+    pub record_bytes: usize,
+    pub max_block: Duration,
+}
+
+#[derive(Default)]
+struct State {
+    /// Places taken: ready and handed over.
+    records: usize,
+    bytes: usize,
+    next_ticket: u64,
+    waiting: BTreeMap<u64, Waiting>,
+    ready: VecDeque<Placed>,
+    handed_over: usize,
+    is_handing_over: bool,
+    is_closed: bool,
+    published: u64,
+    failed: u64,
+    refused: u64,
+}
+
+struct Waiting {
+    placed: Placed,
+    granted: oneshot::Sender<()>,
+}
+
+/// A record with its place.
+struct Placed {
+    record: OutgoingRecord,
+    size_bytes: usize,
+    since: Instant,
+    answer: Answer,
+}
+
+impl Buffer {
+    pub(super) fn new(limits: Limits, producer: Weak<dyn Producer>) -> Self {
+        Self {
+            limits,
+            state: Mutex::default(),
+            idle: Notify::new(),
+            idle_for_threads: Condvar::new(),
+            latencies: Histogram::new(),
+            producer,
+        }
+    }
+
+    /// Refuses a record that could never be sent.
+    pub(super) fn check(&self, record: &OutgoingRecord) -> Result<(), PublishError> {
+        let (size, limit) = (record.size_bytes(), self.limits.record_bytes);
+        if size > limit { Err(PublishError::too_large(place_of(record), size, limit)) } else { Ok(()) }
+    }
+
+    /// Gives the record its place, waiting for one up to `max_block`; its answer comes through `answer`. An error here
+    /// means that it was certainly not written and `answer` gets nothing.
+    ///
+    /// # Cancellation
+    /// The place in the queue is taken at the first poll. Dropped before it has its place, the record was never
+    /// there; afterwards it is sent whatever happens here.
+    pub(super) async fn place(
+        self: &Arc<Self>,
+        record: OutgoingRecord,
+        answer: Answer,
+    ) -> Result<(), PublishError> {
+        let place = place_of(&record);
+        let offered = match self.check(&record) {
+            Ok(()) => self.offer(record, answer, &place),
+            Err(error) => Err(error),
+        };
+        let waited = match offered {
+            Ok(None) => Ok(()),
+            Ok(Some(mut wait)) => {
+                match tokio::time::timeout(self.limits.max_block, &mut wait.granted).await {
+                    Ok(Ok(())) => Ok(()),
+                    Ok(Err(_)) => Err(PublishError::closed(Some(place))),
+                    Err(_) if wait.withdraw() => Err(self.full(place)),
+                    Err(_) => Ok(()), // The place came at the last moment.
+                }
+            }
+            Err(error) => Err(error),
+        };
+        waited.inspect_err(|_| self.count_refused(1))
+    }
+
+    /// Takes a place, or a place in the queue for one.
+    fn offer(
+        self: &Arc<Self>,
+        record: OutgoingRecord,
+        answer: Answer,
+        place: &Place,
+    ) -> Result<Option<Wait>, PublishError> {
+        let size_bytes = record.size_bytes();
+        let placed = Placed { record, size_bytes, since: Instant::now(), answer };
+        let mut state = self.lock();
+        if state.is_closed {
+            return Err(PublishError::closed(Some(place.clone())));
+        }
+        if state.waiting.is_empty() && state.fits(self.limits, size_bytes) {
+            state.take_place(placed);
+            drop(state);
+            self.hand_over_ready();
+            return Ok(None);
+        }
+        let ticket = state.next_ticket;
+        state.next_ticket += 1;
+        let (sender, granted) = oneshot::channel();
+        state.waiting.insert(ticket, Waiting { placed, granted: sender });
+        Ok(Some(Wait { buffer: Arc::clone(self), ticket, granted }))
+    }
+
+    fn full(&self, place: Place) -> PublishError {
+        let (records, bytes) = {
+            let state = self.lock();
+            (state.records, state.bytes)
+        };
+        let Limits { records: most, bytes: most_bytes, max_block, .. } = self.limits;
+        let message = format!(
+            "no place in the buffer within {} ms (publisher.max_block_ms): {records} of {most} records and {bytes} of \
+             {most_bytes} bytes are waiting for their acknowledgement",
+            max_block.as_millis(),
+        );
+        PublishError::unwritten(PublishErrorKind::BufferFull, Some(place), message)
+    }
+
+    /// Hands over what is ready, unless somebody is at it already.
+    fn hand_over_ready(self: &Arc<Self>) {
+        loop {
+            {
+                let mut state = self.lock();
+                if state.is_handing_over || state.ready.is_empty() {
+                    return;
+                }
+                state.is_handing_over = true;
+            }
+            let turn = Turn(self);
+            let producer = self.producer.upgrade();
+            let mut handed_over = 0;
+            while handed_over < TURN_RECORDS
+                && let Some(placed) = self.next_ready()
+            {
+                self.hand_over(producer.as_deref(), placed);
+                handed_over += 1;
+            }
+            drop(producer);
+            drop(turn);
+            // What is left goes on with the next answer. Where none is to come, or something arrived while the turn
+            // ended, it is still ours.
+            if handed_over == TURN_RECORDS && self.lock().handed_over > 0 {
+                return;
+            }
+        }
+    }
+
+    fn next_ready(&self) -> Option<Placed> {
+        let mut state = self.lock();
+        let placed = state.ready.pop_front()?;
+        state.handed_over += 1;
+        Some(placed)
+    }
+
+    fn hand_over(self: &Arc<Self>, producer: Option<&dyn Producer>, placed: Placed) {
+        let Placed { record, size_bytes, since, answer } = placed;
+        let place = place_of(&record);
+        let in_flight =
+            InFlight { buffer: Arc::clone(self), size_bytes, since, pending: Some((place.clone(), answer)) };
+        let Some(producer) = producer else {
+            in_flight.end(|place| Err(PublishError::closed(Some(place))));
+            return;
+        };
+        // Two hold it: the client until it answers, and we until it has taken the record.
+        let ours = Arc::new(Mutex::new(Some(in_flight)));
+        let clients = Arc::clone(&ours);
+        let taken = producer.send(
+            record,
+            Box::new(move |answer: Result<Delivery, ClientError>| {
+                if let Some(in_flight) = take(&clients) {
+                    in_flight.end(|place| match answer {
+                        Ok(delivery) => Ok(Published::new(place.topic, delivery)),
+                        Err(error) => Err(PublishError::answered(place, error)),
+                    });
+                }
+            }),
+        );
+        if let Err(error) = taken
+            && let Some(in_flight) = take(&ours)
+        {
+            in_flight.end(|place| Err(PublishError::not_taken(place, error)));
+        }
+    }
+
+    /// Gives a place back and passes it on.
+    fn answered(self: &Arc<Self>, size_bytes: usize, is_published: bool) {
+        let mut state = self.lock();
+        state.handed_over -= 1;
+        state.records -= 1;
+        state.bytes -= size_bytes;
+        if is_published {
+            state.published += 1;
+        } else {
+            state.failed += 1;
+        }
+        state.grant(self.limits);
+        let is_idle = state.records == 0;
+        drop(state);
+        if is_idle {
+            self.idle.notify_waiters();
+            self.idle_for_threads.notify_all();
+        }
+        self.hand_over_ready();
+    }
+
+    /// Takes nothing more; whoever waits for a place gets [`PublishErrorKind::Closed`]. Answers what was counted so far.
+    pub(super) fn close(&self) -> PublisherStats {
+        let waiting = {
+            let mut state = self.lock();
+            state.is_closed = true;
+            std::mem::take(&mut state.waiting)
+        };
+        drop(waiting);
+        self.stats()
+    }
+
+    /// Waits until everything is answered.
+    pub(super) async fn idle(&self) {
+        loop {
+            let mut told = std::pin::pin!(self.idle.notified());
+            told.as_mut().enable();
+            if self.lock().records == 0 {
+                return;
+            }
+            told.await;
+        }
+    }
+
+    /// As [`idle`](Self::idle), for a thread. False where the time was over first.
+    pub(super) fn block_until_idle(&self, timeout: Duration) -> bool {
+        let state = self.lock();
+        let waited = self.idle_for_threads.wait_timeout_while(state, timeout, |state| state.records > 0);
+        let (state, result) = waited.unwrap_or_else(PoisonError::into_inner);
+        drop(state);
+        !result.timed_out()
+    }
+
+    pub(super) fn count_refused(&self, records: u64) {
+        self.lock().refused += records;
+    }
+
+    pub(super) fn stats(&self) -> PublisherStats {
+        let quantiles = self.latencies.quantiles([0.5, 0.99]);
+        let state = self.lock();
+        PublisherStats {
+            published: state.published,
+            failed: state.failed,
+            refused: state.refused,
+            in_flight: state.records,
+            in_flight_bytes: state.bytes,
+            waiting: state.waiting.len(),
+            latency_p50_us: quantiles.map(|[half, _]| half),
+            latency_p99_us: quantiles.map(|[_, nearly_all]| nearly_all),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Nothing inside the lock can panic half way.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn fits(&self, limits: Limits, size_bytes: usize) -> bool {
+        self.records < limits.records && self.bytes + size_bytes <= limits.bytes
+    }
+
+    fn take_place(&mut self, placed: Placed) {
+        self.records += 1;
+        self.bytes += placed.size_bytes;
+        self.ready.push_back(placed);
+    }
+
+    /// First come, first served: a large record at the head is waited for, not overtaken.
+    fn grant(&mut self, limits: Limits) {
+        while let Some(first) = self.waiting.first_entry() {
+            if self.records >= limits.records || self.bytes + first.get().placed.size_bytes > limits.bytes {
+                return;
+            }
+            let waiting = first.remove();
+            self.take_place(waiting.placed);
+            waiting.granted.send(()).ok();
+        }
+    }
+}
+
+/// Somebody's turn to hand over; ends when dropped, a panic of the client included.
+struct Turn<'a>(&'a Buffer);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        self.0.lock().is_handing_over = false;
+    }
+}
+
+/// A place in the queue for a place; dropped, it is given up.
+struct Wait {
+    buffer: Arc<Buffer>,
+    ticket: u64,
+    granted: oneshot::Receiver<()>,
+}
+
+impl Wait {
+    /// False where the place was granted already.
+    fn withdraw(&self) -> bool {
+        let mut state = self.buffer.lock();
+        let withdrawn = state.waiting.remove(&self.ticket);
+        // Those behind may fit where this one did not.
+        state.grant(self.buffer.limits);
+        drop(state);
+        self.buffer.hand_over_ready();
+        withdrawn.is_some()
+    }
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        self.withdraw();
+    }
+}
+
+/// A record the client has. Ends exactly once: dropped without an answer, it says so.
+struct InFlight {
+    buffer: Arc<Buffer>,
+    size_bytes: usize,
+    since: Instant,
+    pending: Option<(Place, Answer)>,
+}
+
+impl InFlight {
+    fn end(mut self, result: impl FnOnce(Place) -> Result<Published, PublishError>) {
+        self.end_once(result);
+    }
+
+    fn end_once(&mut self, result: impl FnOnce(Place) -> Result<Published, PublishError>) {
+        let Some((place, answer)) = self.pending.take() else { return };
+        let result = result(place);
+        let is_published = result.is_ok();
+        if is_published {
+            let latency_us = self.since.elapsed().as_micros();
+            self.buffer.latencies.record(u64::try_from(latency_us).unwrap_or(u64::MAX));
+        }
+        answer.give(result);
+        self.buffer.answered(self.size_bytes, is_published);
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.end_once(|place| Err(PublishError::unanswered(place)));
+    }
+}
+
+fn take(slot: &Mutex<Option<InFlight>>) -> Option<InFlight> {
+    slot.lock().unwrap_or_else(PoisonError::into_inner).take()
+}
+
+pub(super) fn place_of(record: &OutgoingRecord) -> Place {
+    Place { topic: Arc::clone(&record.topic), key: record.key.clone() }
+}

@@ -1,0 +1,164 @@
+//! A client that a test answers by hand, and what only such a client can show.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::client_error::ClientErrorKind;
+use crate::record::{Record, TopicPartition};
+use crate::transport::{Committed, GroupMember, NewTopic, ReadRange, Transport, Watermarks};
+
+/// What a client does with each record.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Manner {
+    /// Keeps it until the test answers.
+    Keep,
+    /// Answers before `send` comes back.
+    AnswerAtOnce,
+    /// Does not take it.
+    Refuse,
+    /// Takes it, and lets it go without a word.
+    Forget,
+}
+
+pub(super) struct HandClient {
+    manner: Manner,
+    pub(super) kept: Mutex<Vec<(OutgoingRecord, DeliveryCallback)>>,
+    pub(super) taken: Mutex<Vec<Bytes>>,
+}
+
+#[derive(Clone)]
+pub(super) struct HandTransport(pub(super) Arc<HandClient>);
+
+impl std::fmt::Debug for HandTransport {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("HandTransport")
+    }
+}
+
+/// A publisher over a client of that manner.
+pub(super) fn by_hand(manner: Manner, buffer_records: usize) -> (Publisher, Arc<HandClient>) {
+    let client = Arc::new(HandClient { manner, kept: Mutex::default(), taken: Mutex::default() });
+    let mut config = KafkaConfig::default();
+    config.publisher.buffer_records = buffer_records;
+    let transport = Arc::new(HandTransport(Arc::clone(&client)));
+    (Publisher::builder(config).source("test").over(transport).connect().unwrap(), client)
+}
+
+impl HandClient {
+    /// Answers the record that has waited longest.
+    pub(super) fn answer(&self) {
+        let (_, done) = self.kept.lock().unwrap().remove(0);
+        done(Ok(Delivery { partition: 0, offset: 0 }));
+    }
+
+    pub(super) fn taken(&self) -> Vec<Bytes> {
+        self.taken.lock().unwrap().clone()
+    }
+}
+
+impl Producer for HandClient {
+    fn send(&self, record: OutgoingRecord, done: DeliveryCallback) -> Result<(), ClientError> {
+        if self.manner == Manner::Refuse {
+            return Err(ClientError::new(ClientErrorKind::Other, "not taken"));
+        }
+        self.taken.lock().unwrap().push(record.value.clone().unwrap());
+        match self.manner {
+            Manner::Keep => self.kept.lock().unwrap().push((record, done)),
+            Manner::AnswerAtOnce => done(Ok(Delivery { partition: 0, offset: 0 })),
+            Manner::Refuse | Manner::Forget => drop(done),
+        }
+        Ok(())
+    }
+
+    fn flush(&self, _: Duration) -> BoxFuture<'static, Result<(), ClientError>> {
+        Box::pin(async { Ok(()) })
+    }
+
+    fn warm_up(&self, _: Vec<String>, _: Duration) -> BoxFuture<'static, Result<(), ClientError>> {
+        Box::pin(async { Ok(()) })
+    }
+}
+
+impl Transport for HandTransport {
+    fn producer(&self) -> Result<Arc<dyn Producer>, ClientError> {
+        Ok(Arc::clone(&self.0) as _)
+    }
+
+    fn join(&self, _: JoinOptions) -> Result<GroupMember, ClientError> {
+        unreachable!("only a producer is asked for")
+    }
+
+    fn read(
+        &self,
+        _: Vec<ReadRange>,
+    ) -> Result<tokio::sync::mpsc::Receiver<Result<(TopicPartition, Record), ClientError>>, ClientError> {
+        unreachable!("only a producer is asked for")
+    }
+
+    fn topics(
+        &self,
+        _: Vec<String>,
+        _: Duration,
+    ) -> BoxFuture<'static, Result<Vec<(String, i32)>, ClientError>> {
+        unreachable!("only a producer is asked for")
+    }
+
+    fn create_topics(&self, _: Vec<NewTopic>, _: Duration) -> BoxFuture<'static, Result<(), ClientError>> {
+        unreachable!("only a producer is asked for")
+    }
+
+    fn watermarks(
+        &self,
+        _: Vec<TopicPartition>,
+        _: Duration,
+    ) -> BoxFuture<'static, Result<Vec<Watermarks>, ClientError>> {
+        unreachable!("only a producer is asked for")
+    }
+
+    fn committed(
+        &self,
+        _: String,
+        _: Vec<TopicPartition>,
+        _: Duration,
+    ) -> BoxFuture<'static, Result<Vec<Option<Committed>>, ClientError>> {
+        unreachable!("only a producer is asked for")
+    }
+}
+
+#[tokio::test]
+async fn a_record_the_client_forgets_ends_with_maybe_and_gives_its_place_back() {
+    let (publisher, _client) = by_hand(Manner::Forget, 1);
+    for _ in 0..3 {
+        let error = publisher.publish_record(record("1")).await.unwrap_err();
+        assert_eq!((error.kind(), error.written()), (PublishErrorKind::Closed, Written::Maybe));
+    }
+    assert_eq!((publisher.stats().failed, publisher.stats().in_flight), (3, 0));
+}
+
+#[tokio::test]
+async fn a_record_the_client_does_not_take_was_not_written_and_gives_its_place_back() {
+    let (publisher, _client) = by_hand(Manner::Refuse, 1);
+    for _ in 0..3 {
+        let error = publisher.publish_record(record("1")).await.unwrap_err();
+        assert_eq!((error.kind(), error.written()), (PublishErrorKind::Failed, Written::No));
+        assert!(error.to_string().contains("not taken"), "{error}");
+    }
+    assert_eq!(publisher.stats().in_flight, 0);
+}
+
+#[tokio::test]
+async fn a_client_that_answers_on_the_spot_does_no_harm() {
+    let (publisher, client) = by_hand(Manner::AnswerAtOnce, 1);
+    for number in 0..1_000 {
+        publisher.publish_record(record(number.to_string())).await.unwrap();
+    }
+    assert_eq!((publisher.stats().published, client.taken().len()), (1_000, 1_000));
+}
+
+#[tokio::test]
+async fn an_answer_on_a_thread_without_a_runtime_reaches_the_caller() {
+    let (publisher, client) = by_hand(Manner::Keep, 10);
+    let handle = publisher.enqueue_record(record("1")).await.unwrap();
+    std::thread::spawn(move || client.answer()).join().unwrap();
+    handle.await.unwrap();
+}

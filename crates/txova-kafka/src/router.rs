@@ -1,0 +1,162 @@
+//! Which handler gets which events. It must never know partitions, time or the client.
+
+use std::any::type_name;
+
+use self::catalogue::Catalogue;
+use self::unexpected::Policies;
+use crate::extract::{Needs, States};
+use crate::handler::{Handler, readable_name};
+
+pub use self::problem::{RouterError, RouterProblem};
+pub use self::routes::Routes;
+pub use self::unexpected::{Policy, Unexpected};
+
+mod build;
+mod catalogue;
+mod pattern;
+mod problem;
+mod routes;
+#[cfg(test)]
+mod tests;
+mod unexpected;
+
+/// Registers handlers by event type or pattern. [`build`](Self::build) checks everything at once.
+#[doc = include_str!("router/guide.md")]
+#[must_use = "a router does nothing until it is built"]
+#[derive(Debug, Default)]
+pub struct Router {
+    registrations: Vec<Registration>,
+    catalogue: Option<Catalogue>,
+    policies: Policies,
+    states: States,
+    problems: Vec<RouterProblem>,
+}
+
+/// A handler as it was registered, unchecked.
+struct Registration {
+    /// `None` where the handler's own `Event<T>` tells.
+    pattern: Option<String>,
+    name: String,
+    topics: Option<Vec<String>>,
+    needs: Needs,
+    handler: routes::AnyHandler,
+}
+
+impl Router {
+    /// A router without handlers.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Registers the handler of one event type: the `T` of its `Event<T>`, of which it must take exactly one.
+    pub fn handle<H, Args>(self, handler: H) -> Self
+    where
+        H: Handler<Args>,
+    {
+        self.register(None, handler)
+    }
+
+    /// Registers the handler of every type that `pattern` matches: `ride.completed`, `ride.*`, `ride.driver_*` or `*`.
+    ///
+    /// The more exact goes first: a whole type, then the longer pattern, then the shorter, `*` last.
+    pub fn on<H, Args>(self, pattern: impl Into<String>, handler: H) -> Self
+    where
+        H: Handler<Args>,
+    {
+        self.register(Some(pattern.into()), handler)
+    }
+
+    /// Names the handler registered just before, in place of its function's name: in dead letters, logs and health.
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        match self.registrations.last_mut() {
+            Some(registration) => registration.name = name.into(),
+            None => self.problems.push(RouterProblem::NothingBefore { setting: ".named(…)" }),
+        }
+        self
+    }
+
+    /// Says which topics the handler registered just before is for, in place of the event's own and the catalogue's.
+    ///
+    /// It is what the service subscribes to, no filter: an event of its type from another subscribed topic is handled
+    /// too.
+    pub fn topics<T: Into<String>>(mut self, topics: impl IntoIterator<Item = T>) -> Self {
+        match self.registrations.last_mut() {
+            Some(registration) => registration.topics = Some(topics.into_iter().map(Into::into).collect()),
+            None => self.problems.push(RouterProblem::NothingBefore { setting: ".topics(…)" }),
+        }
+        self
+    }
+
+    /// Gives handlers a value they take as [`State<S>`](crate::State); one of each type.
+    pub fn state<S: Clone + Send + Sync + 'static>(mut self, state: S) -> Self {
+        if !self.states.insert(state) {
+            self.problems.push(RouterProblem::TwoStates { state: type_name::<S>() });
+        }
+        self
+    }
+
+    /// Lists the event types there are, each with the topics it is accepted from, whether handled here or not: in
+    /// place of the platform's 28. The types of `Event<T>` arguments need no listing.
+    ///
+    /// It tells a type that another service handles ([`Unexpected::Unhandled`]) from one that nobody knows
+    /// ([`Unexpected::UnknownType`]), and a pattern's topics.
+    pub fn catalogue<E, T, Topics>(mut self, types: impl IntoIterator<Item = (E, Topics)>) -> Self
+    where
+        E: Into<String>,
+        T: Into<String>,
+        Topics: IntoIterator<Item = T>,
+    {
+        let mut catalogue = Catalogue::default();
+        for (event_type, topics) in types {
+            catalogue.add(event_type.into(), topics);
+        }
+        self.catalogue = Some(catalogue);
+        self
+    }
+
+    /// Says what becomes of records that no handler can be given. [`Unexpected`] names what holds without it.
+    pub fn unexpected(mut self, kind: Unexpected, policy: Policy) -> Self {
+        self.policies.set(kind, policy);
+        self
+    }
+
+    /// Checks everything that was registered.
+    ///
+    /// # Errors
+    /// All problems there are, each naming its setting.
+    pub fn build(self) -> Result<Routes, RouterError> {
+        build::build(self)
+    }
+
+    fn register<H, Args>(mut self, pattern: Option<String>, handler: H) -> Self
+    where
+        H: Handler<Args>,
+    {
+        let mut needs = Needs::default();
+        H::needs(&mut needs);
+        self.registrations.push(Registration {
+            pattern,
+            name: readable_name(type_name::<H>()),
+            topics: None,
+            needs,
+            handler: Box::new(move |incoming| handler.call(incoming)),
+        });
+        self
+    }
+}
+
+impl Registration {
+    /// As the user wrote it.
+    fn setting(&self) -> String {
+        match &self.pattern {
+            None => format!(".handle({})", self.name),
+            Some(pattern) => format!(".on(\"{pattern}\", {})", self.name),
+        }
+    }
+}
+
+impl std::fmt::Debug for Registration {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.setting())
+    }
+}

@@ -1,0 +1,120 @@
+//! One suite for every transport: what `transport.rs` promises, a test for each sentence. It must never know which
+//! transport it runs on; what a transport or its cluster cannot do is said by its [`Bench`].
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use super::Transport;
+use super::memory::Cluster;
+
+mod closing;
+mod commits;
+mod groups;
+mod on_memory;
+mod probe;
+mod producing;
+mod reading;
+mod records;
+mod scripts;
+
+/// The longest any event may take. Nothing sleeps: a test that hangs this long is broken.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where a sentence is proved: a transport, and names nobody else uses.
+trait Bench {
+    fn transport(&self) -> &dyn Transport;
+
+    /// A topic of its own.
+    fn topic(&self, partitions: i32) -> BoxFuture<'_, String>;
+
+    /// A group of its own.
+    fn group(&self) -> String;
+
+    /// A transport of the same kind that finds no broker.
+    fn unreachable(&self) -> Box<dyn Transport>;
+
+    /// Whether the brokers refuse metadata that is too long.
+    fn limits_metadata(&self) -> bool {
+        true
+    }
+
+    /// Whether topics can be created by request.
+    fn creates_topics(&self) -> bool {
+        true
+    }
+
+    /// The cluster, where it is the in-memory one: some sentences need a script.
+    fn cluster(&self) -> Option<&Cluster> {
+        None
+    }
+}
+
+/// Calls `$test!(module sentence)` for each sentence a group of one member can prove.
+macro_rules! sentences_for_one_member {
+    ($test:ident) => {
+        $test!(records, records_arrive_in_offset_order_in_each_partition);
+        $test!(records, assigned_comes_before_its_first_batch);
+        $test!(records, odd_records_arrive_as_they_were_sent);
+        $test!(records, pause_stops_and_resume_goes_on_without_loss);
+        $test!(records, pausing_what_is_not_assigned_does_nothing);
+        $test!(commits, a_member_starts_at_the_committed_offset_with_its_metadata);
+        $test!(commits, metadata_of_4096_bytes_is_kept_and_5000_are_refused);
+        $test!(commits, with_nothing_committed_earliest_starts_at_the_first_record);
+        $test!(commits, with_nothing_committed_latest_starts_behind_the_last_record);
+        $test!(commits, an_offset_out_of_range_is_fatal_under_fail_and_named);
+        $test!(commits, an_offset_out_of_range_goes_on_at_the_first_record_under_earliest);
+        $test!(commits, an_offset_out_of_range_goes_on_behind_the_last_record_under_latest);
+        $test!(commits, committed_answers_in_the_order_asked);
+        $test!(closing, close_commits_its_entries_and_ends_with_closed);
+        $test!(closing, commands_after_close_are_answered_with_errors);
+        $test!(closing, close_is_bounded_while_nobody_takes_the_records);
+        $test!(closing, close_is_bounded_with_no_broker_there);
+        $test!(closing, dropping_a_member_commits_nothing_and_lets_the_group_go_on);
+        $test!(producing, records_of_a_partition_are_written_in_the_order_sent);
+        $test!(producing, a_record_too_large_is_refused_as_too_large);
+        $test!(producing, a_partition_that_is_not_there_is_unknown);
+        $test!(producing, flush_waits_until_everything_is_answered);
+        $test!(producing, done_is_called_exactly_once);
+        $test!(producing, flush_is_bounded_with_no_broker_there);
+        $test!(reading, a_range_is_read_to_its_end_and_no_further);
+        $test!(reading, ranges_of_several_partitions_are_all_read);
+        $test!(reading, an_empty_range_ends_at_once);
+        $test!(reading, watermarks_are_the_ends_of_the_log_in_the_order_asked);
+        $test!(reading, topics_are_listed_with_their_partitions);
+        $test!(reading, creating_a_topic_that_exists_is_no_error);
+    };
+}
+
+/// Calls `$test!(module sentence)` for each sentence that takes a group of several members.
+macro_rules! sentences_for_several_members {
+    ($test:ident) => {
+        $test!(groups, two_members_split_the_partitions_and_together_see_everything);
+        $test!(groups, a_revoked_partition_waits_for_release_and_goes_on_right_behind_it);
+        $test!(groups, a_revocation_nobody_answers_ends_by_itself);
+        $test!(groups, a_third_member_joins_and_leaves_and_nothing_is_lost);
+        $test!(groups, what_a_closed_member_committed_is_where_the_next_one_starts);
+    };
+}
+
+/// Calls `$test!(module sentence)` for each sentence that takes a script.
+macro_rules! sentences_with_a_script {
+    ($test:ident) => {
+        $test!(scripts, a_lost_partition_cannot_be_committed);
+        $test!(scripts, an_expelled_member_loses_everything_and_joins_anew);
+        $test!(scripts, a_member_that_was_expelled_unnoticed_finds_out_by_its_commit);
+        $test!(scripts, batches_of_an_ended_epoch_never_carry_the_new_number);
+        $test!(scripts, a_batch_that_travels_through_a_revocation_is_told_by_its_epoch);
+        $test!(scripts, a_range_can_be_delivered_again);
+        $test!(scripts, retention_that_overtakes_a_reader_is_an_offset_out_of_range);
+        $test!(scripts, holes_in_the_log_are_passed_over);
+        $test!(scripts, commits_fail_as_scripted_and_then_work_again);
+        $test!(scripts, produces_fail_as_scripted_and_say_whether_the_record_was_written);
+        $test!(scripts, a_topic_that_is_down_holds_records_in_order_or_times_them_out);
+        $test!(scripts, an_outage_is_trouble_and_passes);
+        $test!(scripts, a_dropped_producer_answers_what_it_did_not_write);
+        $test!(scripts, a_script_that_misses_its_target_says_so);
+    };
+}
+
+use {sentences_for_one_member, sentences_for_several_members, sentences_with_a_script};

@@ -1,0 +1,164 @@
+//! The suite on the in-memory cluster, on a paused clock.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use super::probe::{Probe, numbered, options, until_all, write};
+use super::{Bench, sentences_for_one_member, sentences_for_several_members, sentences_with_a_script};
+use crate::client_error::ClientErrorKind;
+use crate::record::{OutgoingRecord, Record, TopicPartition};
+use crate::transport::Transport;
+use crate::transport::memory::Cluster;
+
+struct OnMemory {
+    cluster: Cluster,
+    names: AtomicU32,
+}
+
+impl Bench for OnMemory {
+    fn transport(&self) -> &dyn Transport {
+        &self.cluster
+    }
+
+    fn topic(&self, partitions: i32) -> BoxFuture<'_, String> {
+        let name = format!("topic-{}", self.names.fetch_add(1, Ordering::Relaxed));
+        self.cluster.create_topic(&name, partitions);
+        std::future::ready(name).boxed()
+    }
+
+    fn group(&self) -> String {
+        format!("group-{}", self.names.fetch_add(1, Ordering::Relaxed))
+    }
+
+    fn unreachable(&self) -> Box<dyn Transport> {
+        let cluster = Cluster::new();
+        cluster.broker_away();
+        Box::new(cluster)
+    }
+
+    fn cluster(&self) -> Option<&Cluster> {
+        Some(&self.cluster)
+    }
+}
+
+/// Runs a sentence on a cluster as it comes, on one that varies what may vary, and on one that holds little.
+fn run<'a, F: Future<Output = ()>>(sentence: impl Fn(&'a dyn Bench) -> F) {
+    let little = Cluster::new().with_seed(7).with_fetch_limits(3, 1);
+    for cluster in [Cluster::new(), Cluster::new().with_seed(1), little] {
+        // Leaked so that a sentence can borrow it for as long as it likes; a test's process is short.
+        let bench: &'static OnMemory = Box::leak(Box::new(OnMemory { cluster, names: AtomicU32::new(1) }));
+        paused_runtime().block_on(sentence(bench));
+    }
+}
+
+fn paused_runtime() -> tokio::runtime::Runtime {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_time().start_paused(true).build().expect("a runtime")
+}
+
+macro_rules! on_memory {
+    ($module:ident, $sentence:ident) => {
+        #[test]
+        fn $sentence() {
+            run(|bench| super::$module::$sentence(bench));
+        }
+    };
+}
+
+sentences_for_one_member!(on_memory);
+sentences_for_several_members!(on_memory);
+sentences_with_a_script!(on_memory);
+
+#[test]
+fn on_an_eager_cluster_a_newcomer_makes_everybody_give_everything_back() {
+    let bench = OnMemory { cluster: Cluster::new().with_eager_rebalances(), names: AtomicU32::new(1) };
+    paused_runtime().block_on(async {
+        let (topic, group) = (bench.topic(4).await, bench.group());
+        let mut first = Probe::assigned(&bench, options(&group, &topic), 4).await;
+        let second = Probe::join(bench.transport(), options(&group, &topic));
+        first.until("a revocation", |first| first.revoked.is_some()).await;
+        assert_eq!(first.revoked.as_ref().map(Vec::len), Some(4));
+        let mut members = [first, second];
+        until_all("two each", &mut members, |members| members.iter().all(|member| member.owned.len() == 2))
+            .await;
+        assert_eq!(members[0].assignments.len(), 2, "it was assigned anew");
+    });
+}
+
+#[test]
+fn a_run_repeats_exactly_for_a_seed_and_differs_for_another() {
+    let run = |seed| {
+        let cluster = Cluster::new().with_seed(seed);
+        let bench = OnMemory { cluster, names: AtomicU32::new(1) };
+        paused_runtime().block_on(async {
+            let (topic, group) = (bench.topic(3).await, bench.group());
+            for number in 0..200 {
+                let value = Some(number.to_string().into());
+                let record = OutgoingRecord { topic: (&*topic).into(), value, ..OutgoingRecord::default() };
+                bench.cluster.produce(record).expect("the topic is there");
+            }
+            let mut members = vec![Probe::join(bench.transport(), options(&group, &topic))];
+            members.push(Probe::join(bench.transport(), options(&group, &topic)));
+            let seen = |members: &[Probe]| members.iter().map(|member| member.seen.len()).sum::<usize>();
+            until_all("200 records", &mut members, |members| seen(members) >= 200).await;
+            members.into_iter().map(|member| member.seen).collect::<Vec<_>>()
+        })
+    };
+    let without_time = |seen: Vec<Vec<(TopicPartition, Record)>>| {
+        let plain = |(partition, record): (TopicPartition, Record)| (partition, record.offset, record.value);
+        seen.into_iter().map(|of| of.into_iter().map(plain).collect::<Vec<_>>()).collect::<Vec<_>>()
+    };
+    let (first, again, other) = (without_time(run(5)), without_time(run(5)), without_time(run(6)));
+    assert_eq!(first, again);
+    assert_ne!(first, other);
+}
+
+#[test]
+fn without_auto_create_an_unknown_topic_is_an_error_and_a_later_one_is_picked_up() {
+    let bench = OnMemory { cluster: Cluster::new().without_auto_create(), names: AtomicU32::new(1) };
+    paused_runtime().block_on(async {
+        let producer = bench.transport().producer().expect("a producer");
+        let record = numbered(&TopicPartition::new("later", 0), 0, 1).remove(0);
+        let refused = producer.send(record.clone(), Box::new(|_| ())).expect_err("there is no such topic");
+        assert_eq!(refused.kind, ClientErrorKind::UnknownTopic);
+        let mut member = Probe::join(bench.transport(), options("group", "later"));
+        member.until("Trouble", |member| !member.troubles.is_empty()).await;
+        assert_eq!(member.troubles[0].kind, ClientErrorKind::UnknownTopic);
+        bench.cluster.create_topic("later", 1);
+        bench.cluster.produce(record).expect("the topic is there");
+        member.until("its record", |member| member.seen.len() == 1).await;
+    });
+}
+
+#[test]
+fn partitions_a_topic_gets_later_are_assigned_too() {
+    let bench = OnMemory { cluster: Cluster::new(), names: AtomicU32::new(1) };
+    paused_runtime().block_on(async {
+        let topic = bench.topic(1).await;
+        let mut member = Probe::assigned(&bench, options(&bench.group(), &topic), 1).await;
+        bench.cluster.add_partitions(&topic, 2).expect("the topic is there");
+        member.until("three partitions", |member| member.owned.len() == 3).await;
+        assert_eq!(member.owned[&TopicPartition::new(&*topic, 0)], 1, "what it had stays in its epoch");
+    });
+}
+
+#[test]
+fn a_full_channel_slows_fetching_down() {
+    let bench = OnMemory { cluster: Cluster::new().with_fetch_limits(1, 2), names: AtomicU32::new(1) };
+    paused_runtime().block_on(async {
+        let (topic, group) = (bench.topic(1).await, bench.group());
+        write(&bench, numbered(&TopicPartition::new(&*topic, 0), 0, 100)).await;
+        let member = bench.transport().join(options(&group, &topic)).expect("the options are good");
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        assert_eq!(member.batches.len(), 2);
+    });
+}
+
+#[test]
+fn outside_a_runtime_the_cluster_says_that_it_needs_one() {
+    let refused = Transport::producer(&Cluster::new()).err().expect("there is no runtime here");
+    assert_eq!(refused.kind, ClientErrorKind::Config);
+}

@@ -1,0 +1,301 @@
+//! A group member in a test's hands: keeps all that arrives and checks what must hold for every batch. It must never
+//! answer for the test.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::select_all;
+use tokio::sync::oneshot;
+
+use super::{Bench, PATIENCE};
+use crate::client_error::ClientError;
+use crate::record::{OutgoingRecord, Record, TopicPartition};
+use crate::transport::{
+    Assignment, Batch, Command, CommitEntry, Delivery, GroupEvent, GroupMember, JoinOptions, OutOfRange,
+    Producer, StartAt, Transport,
+};
+
+/// Waits for `future`, but not for ever.
+#[track_caller]
+pub(super) fn within<F: Future>(what: &str, future: F) -> impl Future<Output = F::Output> {
+    let place = std::panic::Location::caller();
+    let what = what.to_owned();
+    async move {
+        let answer = tokio::time::timeout(PATIENCE, future).await;
+        answer.unwrap_or_else(|_| panic!("{place}: waited {PATIENCE:?} for: {what}"))
+    }
+}
+
+pub(super) fn options(group: &str, topic: &str) -> JoinOptions {
+    JoinOptions {
+        group: group.to_owned(),
+        topics: vec![topic.to_owned()],
+        start: StartAt::Earliest,
+        out_of_range: OutOfRange::Fail,
+        revoke_timeout: PATIENCE / 3,
+    }
+}
+
+pub(super) fn entry(partition: &TopicPartition, offset: i64, metadata: impl Into<String>) -> CommitEntry {
+    CommitEntry { partition: partition.clone(), offset, metadata: metadata.into() }
+}
+
+/// A member and what it has been told.
+pub(super) struct Probe {
+    member: GroupMember,
+    /// Every assignment there was, by epoch.
+    pub assignments: BTreeMap<u64, Vec<Assignment>>,
+    /// What it has, with the epoch.
+    pub owned: BTreeMap<TopicPartition, u64>,
+    /// Records of its partitions, as they came, those of ended epochs left out.
+    pub seen: Vec<(TopicPartition, Record)>,
+    /// Batches that came when their epoch had ended: epoch, partition, offsets.
+    pub ended: Vec<(u64, TopicPartition, Vec<i64>)>,
+    /// The revocation to be answered.
+    pub revoked: Option<Vec<TopicPartition>>,
+    pub lost: Vec<TopicPartition>,
+    pub troubles: Vec<ClientError>,
+    pub fatal: Option<ClientError>,
+    pub closed: bool,
+    events_ended: bool,
+    batches_ended: bool,
+}
+
+impl Probe {
+    pub(super) fn join(transport: &dyn Transport, options: JoinOptions) -> Self {
+        let member = transport.join(options).expect("the options are good");
+        Self {
+            member,
+            assignments: BTreeMap::new(),
+            owned: BTreeMap::new(),
+            seen: Vec::new(),
+            ended: Vec::new(),
+            revoked: None,
+            lost: Vec::new(),
+            troubles: Vec::new(),
+            fatal: None,
+            closed: false,
+            events_ended: false,
+            batches_ended: false,
+        }
+    }
+
+    /// Joins a group and waits until it has `partitions` of them.
+    pub(super) async fn assigned(bench: &dyn Bench, options: JoinOptions, partitions: usize) -> Self {
+        let mut probe = Self::join(bench.transport(), options);
+        probe.until("the partitions", |probe| probe.owned.len() == partitions).await;
+        probe
+    }
+
+    /// Takes one event or batch.
+    pub(super) async fn step(&mut self) {
+        tokio::select! {
+            biased;
+            event = self.member.events.recv(), if !self.events_ended => match event {
+                Some(event) => self.on_event(event),
+                None => self.events_ended = true,
+            },
+            batch = self.member.batches.recv(), if !self.batches_ended => match batch {
+                Some(batch) => self.on_batch(batch),
+                None => self.batches_ended = true,
+            },
+            else => std::future::pending().await,
+        }
+    }
+
+    /// Takes what arrives until `holds`.
+    #[track_caller]
+    pub(super) fn until(&mut self, what: &str, holds: impl Fn(&Self) -> bool) -> impl Future<Output = ()> {
+        let waiting = async move {
+            while !holds(self) {
+                self.step().await;
+            }
+        };
+        within(what, waiting)
+    }
+
+    /// Takes what has arrived, and does not wait for more.
+    pub(super) async fn take_what_is_there(&mut self) {
+        // What other tasks can do at once, they have done then.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        while self.step().now_or_never().is_some() {}
+    }
+
+    /// Takes events only, and leaves the records where they are.
+    pub(super) async fn next_event(&mut self) -> Option<()> {
+        let event = within("an event", self.member.events.recv()).await?;
+        self.on_event(event);
+        Some(())
+    }
+
+    fn on_event(&mut self, event: GroupEvent) {
+        assert!(!self.closed, "{event:?} came after Closed");
+        match event {
+            GroupEvent::Assigned { epoch, partitions } => {
+                let newest = self.assignments.keys().last().copied().unwrap_or_default();
+                assert!(epoch > newest, "epoch {epoch} came after {newest}");
+                for Assignment { partition, .. } in &partitions {
+                    let before = self.owned.insert(partition.clone(), epoch);
+                    assert_eq!(before, None, "{partition} was assigned twice");
+                }
+                self.assignments.insert(epoch, partitions);
+            }
+            GroupEvent::Revoked { partitions } => {
+                assert!(self.revoked.is_none(), "a revocation came before the last was answered");
+                let owned = partitions.iter().all(|partition| self.owned.contains_key(partition));
+                assert!(owned, "of {partitions:?} some were not assigned");
+                self.revoked = Some(partitions);
+            }
+            GroupEvent::Lost { partitions } => {
+                self.owned.retain(|partition, _| !partitions.contains(partition));
+                self.lost.extend(partitions);
+            }
+            GroupEvent::Trouble(error) => self.troubles.push(error),
+            GroupEvent::Fatal(error) => self.fatal = Some(error),
+            GroupEvent::Closed => self.closed = true,
+        }
+    }
+
+    fn on_batch(&mut self, batch: Batch) {
+        // The assignment may have been sent between looking for events and looking for batches.
+        while !self.assignments.contains_key(&batch.epoch) {
+            match self.member.events.try_recv() {
+                Ok(event) => self.on_event(event),
+                Err(_) => {
+                    panic!("a batch of {} came before Assigned of epoch {}", batch.partition, batch.epoch)
+                }
+            }
+        }
+        let in_epoch = self.assignments[&batch.epoch].iter().any(|given| given.partition == batch.partition);
+        assert!(in_epoch, "epoch {} never had {}", batch.epoch, batch.partition);
+        let offsets: Vec<i64> = batch.records.iter().map(|record| record.offset).collect();
+        assert!(offsets.is_sorted_by(|a, b| a < b), "{} came as {offsets:?}", batch.partition);
+        if self.owned.get(&batch.partition) == Some(&batch.epoch) {
+            self.seen.extend(batch.records.into_iter().map(|record| (batch.partition.clone(), record)));
+        } else {
+            self.ended.push((batch.epoch, batch.partition, offsets));
+        }
+    }
+
+    /// The newest assignment of a partition.
+    pub(super) fn assignment(&self, partition: &TopicPartition) -> &Assignment {
+        let given = &self.assignments[&self.owned[partition]];
+        given.iter().find(|given| given.partition == *partition).expect("it was in that epoch")
+    }
+
+    /// Offsets seen of a partition, as they came.
+    pub(super) fn offsets(&self, partition: &TopicPartition) -> Vec<i64> {
+        self.seen.iter().filter(|(of, _)| of == partition).map(|(_, record)| record.offset).collect()
+    }
+
+    /// A commit entry for each of `partitions` behind the last record seen of it.
+    pub(super) fn progress(&self, partitions: &[TopicPartition]) -> Vec<CommitEntry> {
+        let behind = |partition: &TopicPartition| {
+            let last = *self.offsets(partition).last()?;
+            Some(entry(partition, last + 1, ""))
+        };
+        partitions.iter().filter_map(behind).collect()
+    }
+
+    pub(super) fn send(&self, command: Command) {
+        self.member.commands.send(command);
+    }
+
+    pub(super) async fn commit(&self, entries: Vec<CommitEntry>) -> Result<(), ClientError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Commit { entries, reply });
+        within("the commit's answer", answer).await.expect("every command is answered")
+    }
+
+    /// Answers the revocation there is.
+    pub(super) async fn release(&mut self, entries: Vec<CommitEntry>) -> Result<(), ClientError> {
+        let revoked = self.revoked.take().expect("there is a revocation to answer");
+        self.owned.retain(|partition, _| !revoked.contains(partition));
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Release { entries, reply });
+        within("the release's answer", answer).await.expect("every command is answered")
+    }
+
+    /// Answers a revocation, if there is one, with all that was seen.
+    pub(super) async fn release_all_seen(&mut self) {
+        if let Some(revoked) = self.revoked.clone() {
+            let progress = self.progress(&revoked);
+            self.release(progress).await.expect("the commit of a release");
+        }
+    }
+
+    pub(super) async fn close(&mut self, entries: Vec<CommitEntry>) -> Result<(), ClientError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Close { entries, reply });
+        let answer = within("the answer to Close", answer).await.expect("every command is answered");
+        within("Closed", async {
+            while !self.closed {
+                let event = self.member.events.recv().await.expect("Closed comes before the end of events");
+                self.on_event(event);
+            }
+        })
+        .await;
+        answer
+    }
+}
+
+/// Takes what arrives at any of `probes`, answering revocations with all that was seen, until `holds`.
+#[track_caller]
+pub(super) fn until_all<'a>(
+    what: &'a str,
+    probes: &'a mut [Probe],
+    holds: impl Fn(&[Probe]) -> bool + 'a,
+) -> impl Future<Output = ()> + 'a {
+    let waiting = async move {
+        while !holds(probes) {
+            for probe in probes.iter_mut() {
+                probe.release_all_seen().await;
+            }
+            select_all(probes.iter_mut().map(|probe| Box::pin(probe.step()))).map(drop).await;
+        }
+    };
+    within(what, waiting)
+}
+
+/// Records `from..to` for one partition, each the number as text.
+pub(super) fn numbered(partition: &TopicPartition, from: i64, to: i64) -> Vec<OutgoingRecord> {
+    let record = |number: i64| OutgoingRecord {
+        topic: partition.topic.clone(),
+        partition: Some(partition.partition),
+        key: Some(Bytes::from(number.to_string())),
+        value: Some(Bytes::from(number.to_string())),
+        ..OutgoingRecord::default()
+    };
+    (from..to).map(record).collect()
+}
+
+/// Sends a record; the receiver gets the broker's answer.
+pub(super) fn send(
+    producer: &dyn Producer,
+    record: OutgoingRecord,
+) -> oneshot::Receiver<Result<Delivery, ClientError>> {
+    let (answer, receiver) = oneshot::channel();
+    let done = Box::new(move |result| drop(answer.send(result)));
+    if let Err(error) = producer.send(record, done) {
+        let (answer, receiver) = oneshot::channel();
+        answer.send(Err(error)).expect("the receiver is here");
+        return receiver;
+    }
+    receiver
+}
+
+/// Sends records and waits until all are written.
+pub(super) async fn write(bench: &dyn Bench, records: Vec<OutgoingRecord>) -> Vec<Delivery> {
+    let producer = bench.transport().producer().expect("a producer");
+    let answers: Vec<_> = records.into_iter().map(|record| send(&*producer, record)).collect();
+    let mut deliveries = Vec::new();
+    for answer in answers {
+        let answer = within("a delivery", answer).await.expect("done is called");
+        deliveries.push(answer.expect("the record is written"));
+    }
+    deliveries
+}

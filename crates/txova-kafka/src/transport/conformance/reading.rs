@@ -1,0 +1,90 @@
+//! Reading without a group, and asking the cluster.
+
+use super::probe::{numbered, within, write};
+use super::{Bench, PATIENCE};
+use crate::record::TopicPartition;
+use crate::transport::{NewTopic, ReadRange, Watermarks};
+
+/// Reads ranges to their end.
+async fn offsets_of(bench: &dyn Bench, ranges: Vec<ReadRange>) -> Vec<(i32, i64)> {
+    let mut records = bench.transport().read(ranges).expect("a reader");
+    let mut offsets = Vec::new();
+    while let Some(record) = within("a record or the end", records.recv()).await {
+        let (partition, record) = record.expect("no error");
+        offsets.push((partition.partition, record.offset));
+    }
+    offsets
+}
+
+pub(super) async fn a_range_is_read_to_its_end_and_no_further(bench: &dyn Bench) {
+    let topic = bench.topic(1).await;
+    let partition = TopicPartition::new(&*topic, 0);
+    write(bench, numbered(&partition, 0, 20)).await;
+    let range = |start, end| ReadRange { partition: partition.clone(), start, end };
+    assert_eq!(offsets_of(bench, vec![range(5, 9)]).await, [(0, 5), (0, 6), (0, 7), (0, 8)]);
+    assert_eq!(offsets_of(bench, vec![range(18, 20)]).await, [(0, 18), (0, 19)]);
+    let Some(cluster) = bench.cluster() else { return };
+    for offset in [3, 8, 19] {
+        assert!(cluster.compact_away(&partition, offset).expect("the partition is there"));
+    }
+    assert_eq!(cluster.skip_offsets(&partition, 2).expect("the partition is there"), 22);
+    assert_eq!(offsets_of(bench, vec![range(2, 5)]).await, [(0, 2), (0, 4)]);
+    assert_eq!(offsets_of(bench, vec![range(7, 9)]).await, [(0, 7)], "an end in a hole");
+    assert_eq!(offsets_of(bench, vec![range(18, 22)]).await, [(0, 18)], "an end behind markers");
+}
+
+pub(super) async fn ranges_of_several_partitions_are_all_read(bench: &dyn Bench) {
+    let topic = bench.topic(3).await;
+    let partitions: Vec<_> = (0..3).map(|p| TopicPartition::new(&*topic, p)).collect();
+    for partition in &partitions {
+        write(bench, numbered(partition, 0, 300)).await;
+    }
+    let range = |partition: &TopicPartition| {
+        let start = i64::from(partition.partition) * 10;
+        ReadRange { partition: partition.clone(), start, end: 250 }
+    };
+    let offsets = offsets_of(bench, partitions.iter().map(range).collect()).await;
+    for partition in 0..3 {
+        let got: Vec<i64> =
+            offsets.iter().filter(|(of, _)| *of == partition).map(|(_, offset)| *offset).collect();
+        assert_eq!(got, (i64::from(partition) * 10..250).collect::<Vec<_>>(), "partition {partition}");
+    }
+}
+
+pub(super) async fn an_empty_range_ends_at_once(bench: &dyn Bench) {
+    let topic = bench.topic(1).await;
+    let partition = TopicPartition::new(&*topic, 0);
+    write(bench, numbered(&partition, 0, 3)).await;
+    assert_eq!(offsets_of(bench, vec![ReadRange { partition, start: 2, end: 2 }]).await, []);
+    assert_eq!(offsets_of(bench, Vec::new()).await, []);
+}
+
+pub(super) async fn watermarks_are_the_ends_of_the_log_in_the_order_asked(bench: &dyn Bench) {
+    let topic = bench.topic(3).await;
+    let [zero, one, two] = [0, 1, 2].map(|p| TopicPartition::new(&*topic, p));
+    write(bench, numbered(&zero, 0, 4)).await;
+    write(bench, numbered(&two, 0, 9)).await;
+    let watermarks = bench.transport().watermarks(vec![two, zero, one], PATIENCE).await.expect("an answer");
+    let ends = |high| Watermarks { low: 0, high };
+    assert_eq!(watermarks, [ends(9), ends(4), ends(0)]);
+}
+
+pub(super) async fn topics_are_listed_with_their_partitions(bench: &dyn Bench) {
+    let (first, second) = (bench.topic(1).await, bench.topic(3).await);
+    let named = bench.transport().topics(vec![second.clone()], PATIENCE).await.expect("an answer");
+    assert_eq!(named, [(second.clone(), 3)]);
+    let all = bench.transport().topics(Vec::new(), PATIENCE).await.expect("an answer");
+    assert!(all.contains(&(first, 1)) && all.contains(&(second, 3)), "{all:?}");
+}
+
+pub(super) async fn creating_a_topic_that_exists_is_no_error(bench: &dyn Bench) {
+    if !bench.creates_topics() {
+        return;
+    }
+    let name = bench.topic(2).await;
+    let settings = vec![("retention.ms".to_owned(), "60000".to_owned())];
+    let again = NewTopic { name: name.clone(), partitions: 2, replication: 1, settings };
+    bench.transport().create_topics(vec![again], PATIENCE).await.expect("it is there already");
+    let topics = bench.transport().topics(vec![name.clone()], PATIENCE).await.expect("an answer");
+    assert_eq!(topics, [(name, 2)]);
+}

@@ -1,0 +1,141 @@
+//! librdkafka's and the broker's error codes as kinds. The only place that knows both.
+
+use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
+
+use crate::client_error::{ClientError, ClientErrorKind as Kind};
+
+/// What may be in the log after a record's delivery failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    /// The record never left, or the broker said no.
+    No,
+    /// It was sent and no answer came.
+    Maybe,
+}
+
+/// The kind of a code outside of deliveries.
+pub(super) fn kind_of(code: Code) -> Kind {
+    use Code::*;
+    match code {
+        BrokerTransportFailure
+        | AllBrokersDown
+        | Resolve
+        | BrokerNotAvailable
+        | NetworkException
+        | BrokerDestroy
+        | DestroyBroker
+        | UnknownBroker
+        | CoordinatorNotAvailable
+        | LeaderNotAvailable
+        | RebootstrapRequired => Kind::Unreachable,
+        Authentication
+        | SaslAuthenticationFailed
+        | UnsupportedSASLMechanism
+        | IllegalSASLState
+        | DelegationTokenExpired
+        | DelegationTokenNotFound
+        | DelegationTokenOwnerMismatch
+        | UnacceptableCredential => Kind::Authentication,
+        SSL => Kind::Tls,
+        TopicAuthorizationFailed
+        | GroupAuthorizationFailed
+        | ClusterAuthorizationFailed
+        | TransactionalIdAuthorizationFailed
+        | DelegationTokenAuthorizationFailed
+        | SecurityDisabled => Kind::Authorization,
+        UnknownTopic | UnknownTopicOrPartition | UnknownPartition | UnknownTopicId => Kind::UnknownTopic,
+        MessageSizeTooLarge | MessageBatchTooLarge | InvalidMessageSize => Kind::TooLarge,
+        InvalidMessage
+        | InvalidTimestamp
+        | InvalidRecord
+        | PolicyViolation
+        | UnsupportedForMessageFormat
+        | BadMessage
+        | BadCompression
+        | UnsupportedCompressionType
+        | InvalidDifferentRecord => Kind::InvalidRecord,
+        OperationTimedOut
+        | RequestTimedOut
+        | TimedOutQueue
+        | MessageTimedOut
+        | WaitingForCoordinator
+        | CoordinatorLoadInProgress
+        | InProgress
+        | UnstableOffsetCommit => Kind::TimedOut,
+        QueueFull => Kind::QueueFull,
+        NotEnoughReplicas | NotEnoughReplicasAfterAppend | ISRInsufficient => Kind::NotEnoughReplicas,
+        IllegalGeneration | UnknownMemberId | RebalanceInProgress | AssignmentLost | StaleMemberEpoch
+        | FencedMemberEpoch | PollExceeded | MemberIdRequired => Kind::StaleMember,
+        OffsetMetadataTooLarge | InvalidCommitOffsetSize => Kind::OffsetMetadataTooLarge,
+        OffsetOutOfRange | AutoOffsetReset | LogTruncation => Kind::OffsetOutOfRange,
+        Fenced | ProducerFenced | InvalidProducerEpoch | FencedInstanceId | TransactionCoordinatorFenced => {
+            Kind::Fenced
+        }
+        InvalidConfig
+        | InvalidArgument
+        | Conflict
+        | InvalidTopic
+        | InvalidSessionTimeout
+        | InvalidGroupId
+        | InconsistentGroupProtocol
+        | InvalidRequiredAcks
+        | InvalidPartitions
+        | InvalidReplicationFactor
+        | InvalidReplicaAssignment
+        | UnsupportedFeature
+        | UnsupportedVersion
+        | UnsupportedAssignor => Kind::Config,
+        PurgeQueue | PurgeInflight => Kind::Closed,
+        _ => Kind::Other,
+    }
+}
+
+/// The error of a call, with `place` (a topic, a partition, the brokers' addresses) in front.
+pub(super) fn at(place: impl std::fmt::Display, error: &KafkaError) -> ClientError {
+    match code_of(error) {
+        Some(code) => ClientError::new(kind_of(code), format!("{place}: {code}")),
+        None => ClientError::new(Kind::Other, format!("{place}: {error}")),
+    }
+}
+
+/// An error event: a code and librdkafka's own words, which name the broker.
+pub(super) fn event(code: Code, reason: &str) -> ClientError {
+    let kind = match kind_of(code) {
+        // librdkafka sees only a closed connection, and guesses the cause in words.
+        Kind::Unreachable if reason.contains("SSL listener") => Kind::Tls,
+        kind => kind,
+    };
+    ClientError::new(kind, reason)
+}
+
+/// A record's failed delivery. `written` is librdkafka's own account of the record, not a guess from the code.
+///
+/// No answer in time, a broken connection and a purged record become one of the two timeouts by `written`. A broker's
+/// plain refusal keeps its kind: it was not written, with one exception, "not enough replicas after append", which
+/// the leader did write.
+pub(super) fn delivery(topic: &str, partition: i32, code: Code, written: Written) -> ClientError {
+    let timed_out = match written {
+        Written::No => Kind::TimedOutNotWritten,
+        Written::Maybe => Kind::TimedOutMaybeWritten,
+    };
+    let kind = match (code, kind_of(code)) {
+        (Code::NotEnoughReplicasAfterAppend, _) => Kind::TimedOutMaybeWritten,
+        (Code::InvalidTopic, _) => Kind::InvalidRecord,
+        (_, Kind::TimedOut | Kind::Unreachable | Kind::Closed) => timed_out,
+        (_, Kind::Other) if written == Written::Maybe => Kind::TimedOutMaybeWritten,
+        (_, kind) => kind,
+    };
+    let certainty = match (kind, written) {
+        (Kind::TimedOutMaybeWritten, _) | (_, Written::Maybe) => "it may have been written",
+        _ => "it was not written",
+    };
+    let place = if partition < 0 { topic.to_owned() } else { format!("{topic}-{partition}") };
+    ClientError::new(kind, format!("{place}: the record was not acknowledged ({code}); {certainty}"))
+}
+
+pub(super) fn code_of(error: &KafkaError) -> Option<Code> {
+    match error {
+        KafkaError::AdminOp(code) => Some(*code),
+        other => other.rdkafka_error_code(),
+    }
+}

@@ -1,0 +1,179 @@
+//! Questions to the cluster, asked and answered on the calling thread: topics, the ends of logs, committed offsets.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaError;
+use rdkafka::metadata::MetadataTopic;
+
+use super::super::{Committed, Watermarks};
+use super::config::{Settings, check_name, refused};
+use super::context::{Context, Notice};
+use super::rebalance::assignments;
+use super::{errors, worker};
+use crate::client_error::{ClientError, ClientErrorKind};
+use crate::record::TopicPartition;
+
+/// How long the search for an offset that is out of range may take for each partition.
+const SEARCH: Duration = Duration::from_secs(5);
+
+pub(super) fn topics(
+    settings: &Settings,
+    asked: &[String],
+    timeout: Duration,
+) -> Result<Vec<(String, i32)>, ClientError> {
+    let consumer = open(settings, None)?;
+    let deadline = Instant::now() + timeout;
+    let mut found = Vec::new();
+    if asked.is_empty() {
+        let metadata = consumer
+            .fetch_metadata(None, timeout)
+            .map_err(|error| explain(settings, &consumer, "", &error))?;
+        for topic in metadata.topics() {
+            check(topic)?;
+            found.push((topic.name().to_owned(), count(topic)));
+        }
+        found.sort();
+    }
+    for name in asked {
+        check_name("the topic", name)?;
+        let left = deadline.saturating_duration_since(Instant::now());
+        let metadata = consumer
+            .fetch_metadata(Some(name), left)
+            .map_err(|error| explain(settings, &consumer, name, &error))?;
+        for topic in metadata.topics().iter().filter(|topic| topic.name() == name) {
+            check(topic)?;
+            found.push((name.clone(), count(topic)));
+        }
+    }
+    Ok(found)
+}
+
+fn count(topic: &MetadataTopic) -> i32 {
+    i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX)
+}
+
+pub(super) fn check(topic: &MetadataTopic) -> Result<(), ClientError> {
+    match topic.error() {
+        None => Ok(()),
+        Some(code) => {
+            let error = KafkaError::MetadataFetch(code.into());
+            Err(errors::at(format_args!("topic {}", topic.name()), &error))
+        }
+    }
+}
+
+pub(super) fn watermarks(
+    settings: &Settings,
+    partitions: &[TopicPartition],
+    timeout: Duration,
+) -> Result<Vec<Watermarks>, ClientError> {
+    let consumer = open(settings, None)?;
+    let deadline = Instant::now() + timeout;
+    // An unknown topic is told at once here; asking for its offsets waits for it until the time is up.
+    let mut counts = BTreeMap::new();
+    for partition in partitions {
+        let topic = partition.topic.as_ref();
+        check_name("the topic", topic)?;
+        if !counts.contains_key(topic) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let metadata = consumer
+                .fetch_metadata(Some(topic), left)
+                .map_err(|error| explain(settings, &consumer, topic, &error))?;
+            for found in metadata.topics() {
+                check(found)?;
+                counts.insert(topic, count(found));
+            }
+        }
+        let count = counts.get(topic).copied().unwrap_or_default();
+        if !(0..count).contains(&partition.partition) {
+            let message =
+                format!("{partition} does not exist: the topic has {count} partitions, counted from 0");
+            return Err(ClientError::new(ClientErrorKind::UnknownTopic, message));
+        }
+    }
+    let one = |partition: &TopicPartition| {
+        let left = deadline.saturating_duration_since(Instant::now());
+        consumer
+            .fetch_watermarks(&partition.topic, partition.partition, left)
+            .map(|(low, high)| Watermarks { low, high })
+            .map_err(|error| explain(settings, &consumer, &partition.to_string(), &error))
+    };
+    partitions.iter().map(one).collect()
+}
+
+pub(super) fn committed(
+    settings: &Settings,
+    group: &str,
+    partitions: &[TopicPartition],
+    timeout: Duration,
+) -> Result<Vec<Option<Committed>>, ClientError> {
+    check_name("the group", group)?;
+    let consumer = open(settings, Some(group))?;
+    let mut list = TopicPartitionList::with_capacity(partitions.len());
+    for partition in partitions {
+        check_name("the topic", &partition.topic)?;
+        list.add_partition(&partition.topic, partition.partition);
+    }
+    let place = format!("group {group}");
+    let list = consumer
+        .committed_offsets(list, timeout)
+        .map_err(|error| explain(settings, &consumer, &place, &error))?;
+    for element in list.elements() {
+        element.error().map_err(|error| {
+            errors::at(format_args!("{place}, {}-{}", element.topic(), element.partition()), &error)
+        })?;
+    }
+    let mut found: BTreeMap<_, _> =
+        assignments(&list).into_iter().map(|each| (each.partition, each.committed)).collect();
+    Ok(partitions.iter().map(|partition| found.remove(partition).flatten()).collect())
+}
+
+/// Which of the positions are not in their logs, in words.
+pub(super) fn out_of_range(
+    consumer: &worker::Consumer,
+    positions: &[(TopicPartition, i64)],
+) -> Option<String> {
+    let outside = positions.iter().filter_map(|(partition, offset)| {
+        let (low, high) = consumer.fetch_watermarks(&partition.topic, partition.partition, SEARCH).ok()?;
+        let outside = !(low..=high).contains(offset);
+        outside.then(|| {
+            format!("{partition}: offset {offset} is not in the log, which holds {low} to before {high}")
+        })
+    });
+    let outside: Vec<String> = outside.collect();
+    (!outside.is_empty()).then(|| outside.join("; "))
+}
+
+fn open(settings: &Settings, group: Option<&str>) -> Result<BaseConsumer<Context>, ClientError> {
+    settings.questions(group).create_with_context(Context::default()).map_err(refused)
+}
+
+/// An error together with what the connections said meanwhile: "timed out" alone helps nobody.
+fn explain(
+    settings: &Settings,
+    consumer: &BaseConsumer<Context>,
+    place: &str,
+    error: &KafkaError,
+) -> ClientError {
+    let place = if place.is_empty() { settings.bootstrap.clone() } else { place.to_owned() };
+    let plain = errors::at(&place, error);
+    for _ in 0..16 {
+        let _ = consumer.poll(Duration::ZERO); // what it says comes by the context
+    }
+    let cause = consumer.context().take().into_iter().find_map(|notice| match notice {
+        Notice::Error(code, reason) => Some(errors::event(code, &reason)),
+        _ => None,
+    });
+    match cause {
+        Some(cause) if plain.kind != ClientErrorKind::UnknownTopic => {
+            ClientError::new(cause.kind, format!("{}; {}", plain.message, cause.message))
+        }
+        None if plain.kind == ClientErrorKind::TimedOut && place != settings.bootstrap => {
+            ClientError::new(plain.kind, format!("{} (brokers {})", plain.message, settings.bootstrap))
+        }
+        _ => plain,
+    }
+}

@@ -1,0 +1,158 @@
+//! Reads ranges of partitions without a group, on a thread of its own, one range after the other.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::Message as _;
+use rdkafka::topic_partition_list::Offset;
+use tokio::sync::mpsc;
+
+use super::super::ReadRange;
+use super::config::{Settings, check_name, refused};
+use super::context::{Context, Notice};
+use super::{errors, own_thread, raw};
+use crate::client_error::{ClientError, ClientErrorKind};
+use crate::record::{Record, TopicPartition};
+
+type Item = Result<(TopicPartition, Record), ClientError>;
+
+const CAPACITY: usize = 1_000;
+const POLL: Duration = Duration::from_millis(100);
+/// How long a range may give no record before a broker that does not answer, or an end that is not in the log, is an
+/// error. A broker that comes back within it costs nothing.
+const SILENCE: Duration = Duration::from_secs(30);
+
+pub(super) fn read(settings: &Settings, ranges: Vec<ReadRange>) -> Result<mpsc::Receiver<Item>, ClientError> {
+    for range in &ranges {
+        check_name("the topic", &range.partition.topic)?;
+        if range.start < 0 {
+            let message = format!("{}: a range cannot start at offset {}", range.partition, range.start);
+            return Err(ClientError::new(ClientErrorKind::Config, message));
+        }
+    }
+    let consumer: BaseConsumer<Context> =
+        settings.reader().create_with_context(Context::default()).map_err(refused)?;
+    let (items, receiver) = mpsc::channel(CAPACITY);
+    let brokers = settings.bootstrap.clone();
+    own_thread::start("txova-kafka-read", move || {
+        for range in ranges {
+            match read_range(&consumer, &range, &items, &brokers) {
+                Ok(()) => {}
+                Err(Stop::Dropped) => return,
+                Err(Stop::Failed(error)) => {
+                    let _ = items.blocking_send(Err(error)); // nobody reads any more
+                    return;
+                }
+            }
+        }
+    })?;
+    Ok(receiver)
+}
+
+enum Stop {
+    Dropped,
+    Failed(ClientError),
+}
+
+fn read_range(
+    consumer: &BaseConsumer<Context>,
+    range: &ReadRange,
+    items: &mpsc::Sender<Item>,
+    brokers: &str,
+) -> Result<(), Stop> {
+    if range.start >= range.end {
+        return Ok(());
+    }
+    let partition = &range.partition;
+    let failed = |error: &KafkaError| Stop::Failed(errors::at(partition, error));
+    let mut list = TopicPartitionList::with_capacity(1);
+    list.add_partition_offset(&partition.topic, partition.partition, Offset::Offset(range.start))
+        .map_err(|error| failed(&error))?;
+    consumer.assign(&list).map_err(|error| failed(&error))?;
+    let mut heard_at = Instant::now();
+    let mut trouble = None;
+    loop {
+        match consumer.poll(POLL) {
+            Some(Ok(message)) => {
+                heard_at = Instant::now();
+                if message.topic() != partition.topic.as_ref() || message.partition() != partition.partition {
+                    continue; // of the range before, fetched ahead
+                }
+                if message.offset() >= range.end {
+                    return Ok(());
+                }
+                let headers = raw::headers(&message);
+                let headers = headers.iter().map(|(name, value)| (name.as_ref(), *value));
+                let timestamp_ms = message.timestamp().to_millis();
+                let offset = message.offset();
+                let record =
+                    Record::copy_from(offset, timestamp_ms, message.key(), message.payload(), headers);
+                items.blocking_send(Ok((partition.clone(), record))).map_err(|_| Stop::Dropped)?;
+                if offset + 1 >= range.end {
+                    return Ok(());
+                }
+            }
+            Some(Err(_)) | None => {}
+        }
+        for notice in consumer.context().take() {
+            match notice {
+                Notice::Error(RDKafkaErrorCode::PartitionEOF, words) => {
+                    heard_at = Instant::now();
+                    match end_of_partition(&words) {
+                        Some(end) if end < range.end => check_end(consumer, range)?,
+                        _ => return Ok(()),
+                    }
+                }
+                Notice::Error(code, words) => {
+                    let error = errors::event(code, &words);
+                    match error.kind {
+                        ClientErrorKind::Unreachable | ClientErrorKind::TimedOut => trouble = Some(error),
+                        // The group's name is only a name here; whether it may be used does not matter.
+                        ClientErrorKind::Authorization
+                            if code == RDKafkaErrorCode::GroupAuthorizationFailed => {}
+                        kind => {
+                            let message =
+                                format!("{partition} from offset {}: {}", range.start, error.message);
+                            return Err(Stop::Failed(ClientError::new(kind, message)));
+                        }
+                    }
+                }
+                Notice::Assign(_) | Notice::Revoke(_) | Notice::OffsetReset(_) => {}
+            }
+        }
+        if items.is_closed() {
+            return Err(Stop::Dropped);
+        }
+        if heard_at.elapsed() > SILENCE {
+            let error = trouble.unwrap_or_else(|| {
+                let message = format!("no record before offset {} and no end for {SILENCE:?}", range.end);
+                ClientError::new(ClientErrorKind::TimedOut, message)
+            });
+            let message = format!("{partition} at {brokers}: {}", error.message);
+            return Err(Stop::Failed(ClientError::new(error.kind, message)));
+        }
+    }
+}
+
+/// The partition ended before the range does: a replica that is behind catches up, but an end that is not in the log
+/// would be waited for in vain.
+fn check_end(consumer: &BaseConsumer<Context>, range: &ReadRange) -> Result<(), Stop> {
+    let partition = &range.partition;
+    match consumer.fetch_watermarks(&partition.topic, partition.partition, SILENCE) {
+        Ok((_, high)) if high >= range.end => Ok(()),
+        Ok((_, high)) => {
+            let message =
+                format!("{partition}: the log ends at offset {high}, before the range's end {}", range.end);
+            Err(Stop::Failed(ClientError::new(ClientErrorKind::OffsetOutOfRange, message)))
+        }
+        Err(error) => Err(Stop::Failed(errors::at(partition, &error))),
+    }
+}
+
+/// The offset in librdkafka's words for the end of a partition. rdkafka gives nothing but the words.
+fn end_of_partition(words: &str) -> Option<i64> {
+    let after = words.split("end of partition at offset ").nth(1)?;
+    after.split(' ').next()?.parse().ok()
+}

@@ -1,0 +1,174 @@
+//! What the tests share: clients with short time limits, and a member whose events and records are waited for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::super::super::{
+    Assignment, Batch, Command, CommitEntry, Delivery, GroupEvent, GroupMember, JoinOptions, OutOfRange,
+    Producer, StartAt, Transport as _,
+};
+use super::super::Librdkafka;
+use crate::client_error::ClientError;
+use crate::record::{OutgoingRecord, Record, TopicPartition};
+use crate::transport::properties::ClientProperties;
+
+/// Nothing here takes longer, unless it is broken.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+
+pub(super) fn pair(name: &str, value: &str) -> (String, String) {
+    (name.to_owned(), value.to_owned())
+}
+
+/// The mock cluster lets a group go on after a member has left only when its session time less one second is over.
+pub(super) fn client(bootstrap: &str) -> Librdkafka {
+    client_with(bootstrap, &[("session.timeout.ms", "3000"), ("heartbeat.interval.ms", "500")])
+}
+
+pub(super) fn client_with(bootstrap: &str, consumer: &[(&str, &str)]) -> Librdkafka {
+    let consumer = consumer.iter().map(|(name, value)| pair(name, value)).collect();
+    let common = vec![pair("bootstrap.servers", bootstrap)];
+    Librdkafka::new(ClientProperties { common, consumer, producer: vec![pair("linger.ms", "0")] }).unwrap()
+}
+
+pub(super) fn options(group: &str, topic: &str) -> JoinOptions {
+    JoinOptions {
+        group: group.to_owned(),
+        topics: vec![topic.to_owned()],
+        start: StartAt::Earliest,
+        out_of_range: OutOfRange::Fail,
+        revoke_timeout: Duration::from_secs(20),
+    }
+}
+
+pub(super) fn outgoing(topic: &str, partition: i32, value: impl Into<Bytes>) -> OutgoingRecord {
+    OutgoingRecord {
+        topic: topic.into(),
+        partition: Some(partition),
+        value: Some(value.into()),
+        ..OutgoingRecord::default()
+    }
+}
+
+pub(super) fn send(
+    producer: &Arc<dyn Producer>,
+    record: OutgoingRecord,
+) -> oneshot::Receiver<Result<Delivery, ClientError>> {
+    let (answer, answered) = oneshot::channel();
+    producer
+        .send(
+            record,
+            Box::new(move |result| {
+                let _ = answer.send(result);
+            }),
+        )
+        .unwrap();
+    answered
+}
+
+/// Writes `count` records to a partition, with their numbers as values.
+pub(super) async fn fill(client: &Librdkafka, topic: &str, partition: i32, count: usize) {
+    let producer = client.producer().unwrap();
+    let answers: Vec<_> =
+        (0..count).map(|n| send(&producer, outgoing(topic, partition, n.to_string()))).collect();
+    for answer in answers {
+        timeout(PATIENCE, answer).await.unwrap().unwrap().unwrap();
+    }
+}
+
+pub(super) struct Member {
+    pub(super) member: GroupMember,
+    /// Troubles that came while waiting for something else.
+    pub(super) troubles: Vec<ClientError>,
+}
+
+impl Member {
+    pub(super) fn join(client: &Librdkafka, options: JoinOptions) -> Self {
+        Self { member: client.join(options).unwrap(), troubles: Vec::new() }
+    }
+
+    pub(super) async fn any_event(&mut self) -> GroupEvent {
+        timeout(PATIENCE, self.member.events.recv()).await.expect("an event in time").expect("not closed")
+    }
+
+    /// The next event that is no trouble.
+    pub(super) async fn event(&mut self) -> GroupEvent {
+        loop {
+            match self.any_event().await {
+                GroupEvent::Trouble(error) => self.troubles.push(error),
+                event => return event,
+            }
+        }
+    }
+
+    pub(super) async fn assigned(&mut self) -> (u64, Vec<Assignment>) {
+        match self.event().await {
+            GroupEvent::Assigned { epoch, mut partitions } => {
+                partitions.sort_by(|a, b| a.partition.cmp(&b.partition));
+                (epoch, partitions)
+            }
+            other => panic!("expected an assignment, got {other:?}"),
+        }
+    }
+
+    pub(super) async fn revoked(&mut self) -> Vec<TopicPartition> {
+        match self.event().await {
+            GroupEvent::Revoked { mut partitions } => {
+                partitions.sort();
+                partitions
+            }
+            other => panic!("expected a revocation, got {other:?}"),
+        }
+    }
+
+    pub(super) async fn batch(&mut self) -> Batch {
+        timeout(PATIENCE, self.member.batches.recv()).await.expect("a batch in time").expect("not closed")
+    }
+
+    /// The next `count` records, of any partition.
+    pub(super) async fn records(&mut self, count: usize) -> Vec<(TopicPartition, u64, Record)> {
+        let mut records = Vec::new();
+        while records.len() < count {
+            let batch = self.batch().await;
+            let (partition, epoch) = (batch.partition, batch.epoch);
+            records.extend(batch.records.into_iter().map(|record| (partition.clone(), epoch, record)));
+        }
+        records
+    }
+
+    async fn answered(&self, make: impl FnOnce(Reply) -> Command) -> Result<(), ClientError> {
+        let (reply, answer) = oneshot::channel();
+        self.member.commands.send(make(reply));
+        timeout(PATIENCE, answer).await.expect("an answer in time").expect("an answer")
+    }
+
+    pub(super) async fn commit(&self, entries: Vec<CommitEntry>) -> Result<(), ClientError> {
+        self.answered(|reply| Command::Commit { entries, reply }).await
+    }
+
+    pub(super) async fn release(&self, entries: Vec<CommitEntry>) -> Result<(), ClientError> {
+        self.answered(|reply| Command::Release { entries, reply }).await
+    }
+
+    /// Closes and waits for the end.
+    pub(super) async fn close(mut self, entries: Vec<CommitEntry>) -> Result<(), ClientError> {
+        let result = self.answered(|reply| Command::Close { entries, reply }).await;
+        loop {
+            match self.event().await {
+                GroupEvent::Closed => break,
+                other => panic!("expected the end, got {other:?}"),
+            }
+        }
+        assert!(self.member.events.recv().await.is_none(), "nothing follows the end");
+        result
+    }
+}
+
+type Reply = oneshot::Sender<Result<(), ClientError>>;
+
+pub(super) fn entry(topic: &str, partition: i32, offset: i64, metadata: &str) -> CommitEntry {
+    CommitEntry { partition: TopicPartition::new(topic, partition), offset, metadata: metadata.to_owned() }
+}

@@ -1,0 +1,160 @@
+//! The producer on the mock cluster.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::time::timeout;
+
+use super::super::super::Transport as _;
+use super::super::Librdkafka;
+use super::super::mock::MockKafka;
+use super::harness::*;
+use crate::client_error::ClientErrorKind;
+use crate::record::{OutgoingRecord, Record};
+use crate::transport::properties::ClientProperties;
+
+fn with(bootstrap: &str, producer: &[(&str, &str)]) -> Librdkafka {
+    let producer = producer.iter().map(|(name, value)| pair(name, value)).collect();
+    let common = vec![pair("bootstrap.servers", bootstrap)];
+    Librdkafka::new(ClientProperties { common, producer, ..ClientProperties::default() }).unwrap()
+}
+
+#[tokio::test]
+async fn a_record_that_no_broker_took_in_time_was_not_written() {
+    let client = with("127.0.0.1:1", &[("message.timeout.ms", "500")]);
+    let producer = client.producer().unwrap();
+    let error = send(&producer, outgoing("orders", 0, "x")).await.unwrap().unwrap_err();
+    assert_eq!(error.kind, ClientErrorKind::TimedOutNotWritten);
+    assert!(error.message.contains("orders"), "{}", error.message);
+}
+
+#[tokio::test]
+async fn a_full_buffer_and_a_record_too_large_come_back_at_once() {
+    let limits = [("queue.buffering.max.messages", "3"), ("message.max.bytes", "2000")];
+    let producer = with("127.0.0.1:1", &limits).producer().unwrap();
+    let large = producer.send(outgoing("orders", 0, vec![0; 5_000]), Box::new(|_| panic!("called")));
+    assert_eq!(large.unwrap_err().kind, ClientErrorKind::TooLarge);
+    for _ in 0..3 {
+        drop(send(&producer, outgoing("orders", 0, "x")));
+    }
+    let started = Instant::now();
+    let full = producer.send(outgoing("orders", 0, "x"), Box::new(|_| panic!("called")));
+    assert_eq!(full.unwrap_err().kind, ClientErrorKind::QueueFull);
+    assert!(started.elapsed() < Duration::from_millis(50));
+}
+
+#[tokio::test]
+async fn what_the_client_would_change_without_a_word_is_refused() {
+    let producer = client("127.0.0.1:1").producer().unwrap();
+    let kind = |record| producer.send(record, Box::new(|_| panic!("called"))).unwrap_err().kind;
+    let good = || outgoing("orders", 0, "x");
+    assert_eq!(kind(OutgoingRecord { timestamp_ms: Some(0), ..good() }), ClientErrorKind::InvalidRecord);
+    assert_eq!(kind(OutgoingRecord { partition: Some(-1), ..good() }), ClientErrorKind::InvalidRecord);
+    assert_eq!(kind(OutgoingRecord { topic: "a\0b".into(), ..good() }), ClientErrorKind::InvalidRecord);
+    let headers = vec![("a\0b".to_owned(), None)];
+    assert_eq!(kind(OutgoingRecord { headers, ..good() }), ClientErrorKind::InvalidRecord);
+}
+
+#[tokio::test]
+async fn a_record_comes_back_byte_for_byte() {
+    let kafka = MockKafka::start(1, &[("orders", 1)]).unwrap();
+    let client = client(kafka.bootstrap());
+    let producer = client.producer().unwrap();
+    let bytes = |text: &'static str| Some(Bytes::from_static(text.as_bytes()));
+    let headers = vec![
+        ("a".to_owned(), bytes("1")),
+        ("b".to_owned(), None),
+        ("a".to_owned(), bytes("")),
+        (String::new(), bytes("unnamed")),
+    ];
+    let shapes = [
+        OutgoingRecord {
+            key: bytes("key"),
+            value: bytes("value"),
+            headers,
+            timestamp_ms: Some(1_234),
+            ..blank()
+        },
+        OutgoingRecord { key: bytes(""), value: None, timestamp_ms: Some(1), ..blank() },
+        OutgoingRecord { key: None, value: bytes(""), timestamp_ms: Some(2), ..blank() },
+    ];
+    for (offset, shape) in shapes.iter().enumerate() {
+        let delivery = send(&producer, shape.clone()).await.unwrap().unwrap();
+        assert_eq!((delivery.partition, delivery.offset), (0, offset as i64));
+    }
+    let mut member = Member::join(&client, options("g", "orders"));
+    member.assigned().await;
+    for (shape, (_, _, record)) in shapes.iter().zip(member.records(3).await) {
+        let headers = shape.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref()));
+        let (key, value) = (shape.key.as_deref(), shape.value.as_deref());
+        assert_eq!(record, Record::copy_from(record.offset, shape.timestamp_ms, key, value, headers));
+    }
+}
+
+fn blank() -> OutgoingRecord {
+    OutgoingRecord { topic: "orders".into(), partition: Some(0), ..OutgoingRecord::default() }
+}
+
+#[tokio::test]
+async fn answers_come_once_and_in_order_and_a_flush_waits_for_them() {
+    let kafka = MockKafka::start(1, &[("orders", 1)]).unwrap();
+    let producer = with(kafka.bootstrap(), &[("linger.ms", "20")]).producer().unwrap();
+    let answers = Arc::new(Mutex::new(Vec::new()));
+    for _ in 0..1_000 {
+        let answers = Arc::clone(&answers);
+        let done = Box::new(move |result: Result<super::super::super::Delivery, _>| {
+            answers.lock().unwrap().push(result.unwrap().offset);
+        });
+        producer.send(outgoing("orders", 0, "x"), done).unwrap();
+    }
+    producer.flush(PATIENCE).await.unwrap();
+    assert_eq!(*answers.lock().unwrap(), (0..1_000).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_flush_that_runs_out_of_time_says_how_many_are_open() {
+    let producer = client("127.0.0.1:1").producer().unwrap();
+    drop(send(&producer, outgoing("orders", 0, "x")));
+    let error = producer.flush(Duration::from_millis(50)).await.unwrap_err();
+    assert_eq!(error.kind, ClientErrorKind::TimedOut);
+    assert!(error.message.starts_with("1 records"), "{}", error.message);
+}
+
+#[tokio::test]
+async fn a_callback_that_panics_does_not_silence_the_next() {
+    let kafka = MockKafka::start(1, &[("orders", 1)]).unwrap();
+    let producer = client(kafka.bootstrap()).producer().unwrap();
+    producer.send(outgoing("orders", 0, "x"), Box::new(|_| panic!("as the test wants"))).unwrap();
+    send(&producer, outgoing("orders", 0, "y")).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn dropping_the_producer_returns_at_once_and_its_records_are_still_written() {
+    let kafka = MockKafka::start(1, &[("orders", 1)]).unwrap();
+    let producer = with(kafka.bootstrap(), &[("linger.ms", "300")]).producer().unwrap();
+    let answers: Vec<_> = (0..100).map(|_| send(&producer, outgoing("orders", 0, "x"))).collect();
+    let started = Instant::now();
+    drop(producer);
+    assert!(started.elapsed() < Duration::from_millis(50));
+    for answer in answers {
+        timeout(PATIENCE, answer).await.unwrap().unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn warming_up_takes_the_wait_from_the_first_record() {
+    let kafka = MockKafka::start(2, &[("orders", 4)]).unwrap();
+    let producer = client(kafka.bootstrap()).producer().unwrap();
+    producer.warm_up(vec!["orders".to_owned()], PATIENCE).await.unwrap();
+    let started = Instant::now();
+    send(&producer, outgoing("orders", 0, "x")).await.unwrap().unwrap();
+    assert!(started.elapsed() < Duration::from_millis(100), "the first took {:?}", started.elapsed());
+}
+
+#[tokio::test]
+async fn warming_up_without_a_broker_names_its_address() {
+    let producer = client("127.0.0.1:1").producer().unwrap();
+    let error = producer.warm_up(vec!["orders".to_owned()], Duration::from_secs(1)).await.unwrap_err();
+    assert!(error.message.contains("127.0.0.1:1"), "{}", error.message);
+}

@@ -1,0 +1,295 @@
+//! One member's side of its group: what it believes to have, where it reads, and the tasks that serve its mailbox. It
+//! must never decide who owns what.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::MemberId;
+use super::log::Log;
+use super::state::Shared;
+use crate::client_error::{ClientError, ClientErrorKind};
+use crate::record::TopicPartition;
+use crate::transport::{
+    Assignment, Batch, Command, Commands, CommitEntry, Committed, GroupEvent, JoinOptions, OutOfRange,
+    StartAt,
+};
+
+#[derive(Debug)]
+pub(super) struct Member {
+    pub options: JoinOptions,
+    pub events: mpsc::UnboundedSender<GroupEvent>,
+    pub epoch: u64,
+    /// What it believes to have. The coordinator's word is in the group's owners.
+    pub fetching: BTreeMap<TopicPartition, Position>,
+    /// The partition served last: the next one gets its turn.
+    pub served: Option<TopicPartition>,
+    /// The coordinator has forgotten it, and it does not know.
+    pub expelled: bool,
+    /// Batches a script holds back.
+    pub held: Vec<Batch>,
+    /// Held batches on their way, whatever has become of their epoch.
+    pub late: VecDeque<Batch>,
+}
+
+/// Where a member reads a partition.
+#[derive(Debug)]
+pub(super) struct Position {
+    pub epoch: u64,
+    pub offset: i64,
+    pub paused: bool,
+    /// A reset the policy did not allow: nothing more is fetched.
+    pub failed: bool,
+    /// The next batch is held back by a script.
+    pub hold_next: bool,
+    /// It is held back, and so is what follows.
+    pub holding: bool,
+}
+
+impl Member {
+    pub(super) fn new(options: JoinOptions, events: mpsc::UnboundedSender<GroupEvent>) -> Self {
+        Self {
+            options,
+            events,
+            epoch: 0,
+            fetching: BTreeMap::new(),
+            served: None,
+            expelled: false,
+            held: Vec::new(),
+            late: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn subscribes(&self, topic: &str) -> bool {
+        self.options.topics.iter().any(|subscribed| subscribed == topic)
+    }
+
+    /// Tells the runtime. One that does not listen any more is on its way out.
+    pub(super) fn tell(&self, event: GroupEvent) {
+        let _ = self.events.send(event);
+    }
+
+    /// Begins to read partitions, in a new epoch.
+    pub(super) fn assign(
+        &mut self,
+        partitions: Vec<TopicPartition>,
+        committed: &BTreeMap<TopicPartition, Committed>,
+        topics: &BTreeMap<Arc<str>, Vec<Log>>,
+    ) {
+        self.epoch += 1;
+        let mut assigned = Vec::new();
+        let mut out_of_range = Vec::new();
+        for partition in partitions {
+            let Some(log) =
+                topics.get(&partition.topic).and_then(|logs| logs.get(partition.partition as usize))
+            else {
+                continue;
+            };
+            let mut committed = committed.get(&partition).cloned();
+            let offset = match (&committed, self.options.start) {
+                (Some(committed), _) => committed.offset,
+                (None, StartAt::Earliest) => log.low(),
+                (None, StartAt::Latest) => log.end(),
+            };
+            let epoch = self.epoch;
+            let mut position =
+                Position { epoch, offset, paused: false, failed: false, hold_next: false, holding: false };
+            if let Some(event) = position.check(&partition, log, self.options.out_of_range) {
+                out_of_range.push(event);
+                if !position.failed {
+                    // What was committed belongs to a log that is gone; it must not be taken for progress in this one.
+                    committed = None;
+                }
+            }
+            self.fetching.insert(partition.clone(), position);
+            assigned.push(Assignment { partition, committed });
+        }
+        self.tell(GroupEvent::Assigned { epoch: self.epoch, partitions: assigned });
+        out_of_range.into_iter().for_each(|event| self.tell(event));
+    }
+
+    /// Gives up what it has of `partitions` and says that they are lost.
+    pub(super) fn lose(&mut self, mut partitions: Vec<TopicPartition>) {
+        partitions.retain(|partition| self.fetching.remove(partition).is_some());
+        if !partitions.is_empty() {
+            self.tell(GroupEvent::Lost { partitions });
+        }
+    }
+}
+
+impl Position {
+    /// Applies the policy where the position is not in the log. Answers what the member must be told.
+    pub(super) fn check(
+        &mut self,
+        partition: &TopicPartition,
+        log: &Log,
+        policy: OutOfRange,
+    ) -> Option<GroupEvent> {
+        if self.failed || (log.low()..=log.end()).contains(&self.offset) {
+            return None;
+        }
+        let mut text = format!(
+            "offset {} of {partition} is not in the log, which goes from {} to before {}",
+            self.offset,
+            log.low(),
+            log.end()
+        );
+        let go_on_at = match policy {
+            OutOfRange::Fail => {
+                self.failed = true;
+                return Some(GroupEvent::Fatal(ClientError::new(ClientErrorKind::OffsetOutOfRange, text)));
+            }
+            OutOfRange::Earliest => log.low(),
+            OutOfRange::Latest => log.end(),
+        };
+        self.offset = go_on_at;
+        text.push_str(&format!("; reading goes on at {go_on_at}"));
+        tracing::warn!(%partition, "{text}");
+        Some(GroupEvent::Trouble(ClientError::new(ClientErrorKind::OffsetOutOfRange, text)))
+    }
+}
+
+/// Where the runtime puts its commands.
+pub(super) struct Mailbox(pub(super) mpsc::UnboundedSender<Command>);
+
+impl Commands for Mailbox {
+    fn send(&self, command: Command) {
+        if let Err(mpsc::error::SendError(command)) = self.0.send(command) {
+            refuse(command);
+        }
+    }
+}
+
+/// Carries out a member's commands in order until it closes or its mailbox is dropped.
+pub(super) async fn serve(
+    shared: Arc<Shared>,
+    group: String,
+    id: MemberId,
+    mut commands: mpsc::UnboundedReceiver<Command>,
+) {
+    while let Some(command) = commands.recv().await {
+        match command {
+            Command::Commit { entries, reply } => answer(reply, commit(&shared, &group, id, entries).await),
+            Command::Pause(partitions) => set_paused(&shared, &group, id, &partitions, true),
+            Command::Resume(partitions) => set_paused(&shared, &group, id, &partitions, false),
+            Command::Release { entries, reply } => {
+                let committed = commit(&shared, &group, id, entries).await;
+                give_back(&shared, &group, id);
+                answer(reply, committed);
+            }
+            Command::Close { entries, reply } => {
+                answer(reply, commit(&shared, &group, id, entries).await);
+                leave(&shared, &group, id);
+                while let Some(command) = commands.recv().await {
+                    refuse(command);
+                }
+                return;
+            }
+        }
+    }
+    leave(&shared, &group, id);
+}
+
+/// Gives a member's revoked partitions to the group when it does not answer in time. Ends with the member.
+pub(super) async fn watch_revocations(shared: Arc<Shared>, group: String, id: MemberId) {
+    let mut changes = shared.changes();
+    loop {
+        changes.borrow_and_update();
+        let deadline = match shared.lock().groups.get(&group) {
+            Some(group) if group.members.contains_key(&id) => group.revoke_deadline(id),
+            _ => return,
+        };
+        let expired = async {
+            match deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            _ = changes.changed() => {}
+            () = expired => {
+                tracing::warn!(%group, %id, "a revocation was not answered in time; the partitions go back uncommitted");
+                give_back(&shared, &group, id);
+            }
+        }
+    }
+}
+
+async fn commit(
+    shared: &Shared,
+    group: &str,
+    id: MemberId,
+    entries: Vec<CommitEntry>,
+) -> Result<(), ClientError> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let timeout = shared.lock().settings.request_timeout;
+    shared.broker(timeout, &format!("commit of group {group}")).await?;
+    let (answer, delay) = shared.update(|state| {
+        let Some(kept) = state.groups.get_mut(group) else {
+            let text = format!("there is no group {group}");
+            return (Err(ClientError::new(ClientErrorKind::StaleMember, text)), Default::default());
+        };
+        let answer = kept.commit(group, id, &entries, &mut state.commits);
+        let delay = kept.commit_delay;
+        if kept.members.get(&id).is_some_and(|member| member.expelled) {
+            kept.find_out(id);
+            state.rebalance(group);
+        }
+        (answer, delay)
+    });
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
+    }
+    answer
+}
+
+fn set_paused(shared: &Shared, group: &str, id: MemberId, partitions: &[TopicPartition], paused: bool) {
+    shared.update(|state| {
+        let Some(kept) = state.groups.get_mut(group) else { return };
+        let Some(member) = kept.members.get_mut(&id) else { return };
+        for partition in partitions {
+            if let Some(position) = member.fetching.get_mut(partition) {
+                position.paused = paused;
+            }
+        }
+    });
+}
+
+fn give_back(shared: &Shared, group: &str, id: MemberId) {
+    shared.update(|state| {
+        if state.groups.get_mut(group).is_some_and(|kept| kept.take_back(id)) {
+            state.rebalance(group);
+        }
+    });
+}
+
+fn leave(shared: &Shared, group: &str, id: MemberId) {
+    shared.update(|state| {
+        let Some(kept) = state.groups.get_mut(group) else { return };
+        kept.forget(id);
+        if let Some(member) = kept.members.remove(&id) {
+            member.tell(GroupEvent::Closed);
+        }
+        kept.pins.retain(|_, member| *member != id);
+        state.rebalance(group);
+    });
+}
+
+fn refuse(command: Command) {
+    let closed = || Err(ClientError::new(ClientErrorKind::Closed, "the group member is closed"));
+    match command {
+        Command::Commit { reply, .. } | Command::Release { reply, .. } | Command::Close { reply, .. } => {
+            answer(reply, closed());
+        }
+        Command::Pause(_) | Command::Resume(_) => {}
+    }
+}
+
+/// The asker may have stopped waiting: its answer is then nobody's.
+fn answer(reply: oneshot::Sender<Result<(), ClientError>>, result: Result<(), ClientError>) {
+    let _ = reply.send(result);
+}

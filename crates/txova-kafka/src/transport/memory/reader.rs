@@ -1,0 +1,75 @@
+//! Reads ranges of partitions without a group. It must never commit.
+
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::state::Shared;
+use crate::client_error::{ClientError, ClientErrorKind};
+use crate::record::{Record, TopicPartition};
+use crate::transport::ReadRange;
+
+/// Records on their way to whoever reads the ranges.
+const CAPACITY: usize = 256;
+
+type Item = Result<(TopicPartition, Record), ClientError>;
+
+/// Starts reading on `runtime`.
+pub(super) fn read(
+    shared: Arc<Shared>,
+    ranges: Vec<ReadRange>,
+    runtime: &tokio::runtime::Handle,
+) -> mpsc::Receiver<Item> {
+    let (items, receiver) = mpsc::channel(CAPACITY);
+    runtime.spawn(async move {
+        for range in ranges {
+            if read_range(&shared, range, &items).await.is_none() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+/// Reads one range to its end; `None` when nobody listens any more.
+async fn read_range(shared: &Shared, range: ReadRange, items: &mpsc::Sender<Item>) -> Option<()> {
+    let ReadRange { partition, mut start, end } = range;
+    let mut changes = shared.changes();
+    while start < end {
+        changes.borrow_and_update();
+        match fetch(shared, &partition, start) {
+            Err(error) => return items.send(Err(error)).await.ok(),
+            Ok((records, next)) => {
+                let waiting = next == start;
+                start = next;
+                for record in records.into_iter().take_while(|record| record.offset < end) {
+                    items.send(Ok((partition.clone(), record))).await.ok()?;
+                }
+                if waiting {
+                    tokio::select! {
+                        biased;
+                        () = items.closed() => return None,
+                        _ = changes.changed() => {}
+                    }
+                }
+            }
+        }
+    }
+    Some(())
+}
+
+fn fetch(shared: &Shared, partition: &TopicPartition, start: i64) -> Result<(Vec<Record>, i64), ClientError> {
+    let state = shared.lock();
+    if state.broker_away {
+        return Ok((Vec::new(), start));
+    }
+    let log = state.log(partition)?;
+    if start < log.low() {
+        let text = format!(
+            "offset {start} of {partition} is not in the log any more, which begins at {}",
+            log.low()
+        );
+        return Err(ClientError::new(ClientErrorKind::OffsetOutOfRange, text));
+    }
+    Ok(log.read(start, CAPACITY))
+}
