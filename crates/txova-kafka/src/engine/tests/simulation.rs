@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use self::dice::Dice;
 use self::log::Log;
 use self::world::World;
-use crate::engine::Order;
+use crate::config::Order;
 use crate::engine::{Retry, Settings};
 use crate::transport::Committed;
 

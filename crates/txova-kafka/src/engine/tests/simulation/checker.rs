@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::lease::{Lease, Stage};
 use super::log::{Entry, Log};
 use crate::client_error::{ClientError, ClientErrorKind};
-use crate::engine::Order;
+use crate::config::Order;
 use crate::engine::offset_map::{self, OffsetMap};
 use crate::engine::{CloseReport, DeadLetterOrder, Moment, Now, Offered, Settings, Start};
 use crate::outcome::{ErrorClass, Outcome};
