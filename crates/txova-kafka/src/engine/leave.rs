@@ -9,6 +9,7 @@ use crate::outcome::Failure;
 use crate::record::TopicPartition;
 use crate::transport::CommitEntry;
 
+use super::mutation::{Mutation, broken};
 use super::time::{Moment, Now};
 use super::{Action, Engine, State, Ticket};
 
@@ -134,7 +135,7 @@ impl<R: Clone> Engine<R> {
     /// These belong to somebody else already.
     pub(crate) fn lost(&mut self, names: &[TopicPartition], _now: Now) {
         for name in names {
-            if let Some(&slot) = self.by_name.get(name) {
+            if let Some(&slot) = self.by_name.get(name).filter(|_| !broken(Mutation::KeepsLostPartitions)) {
                 self.drop_partition(slot);
             }
         }
@@ -199,7 +200,8 @@ impl<R: Clone> Engine<R> {
     fn finish_closing(&mut self, now: Now) {
         let Some(closing) = self.leaving.closing.as_ref().filter(|closing| !closing.sent) else { return };
         let all: Vec<_> = self.partitions.iter().map(|(slot, partition)| (slot, partition.epoch)).collect();
-        if closing.deadline > now.at && !self.is_quiet(&all) {
+        let in_time = closing.deadline > now.at || broken(Mutation::CloseIgnoresDeadline);
+        if in_time && !self.is_quiet(&all) {
             return;
         }
         let mut entries = Vec::new();
