@@ -8,7 +8,10 @@ use txova_events::{PaymentId, PaymentInitiated, PaymentMethod, RideCompleted};
 use txova_kafka::publisher::Publisher;
 use txova_kafka::{App, BuildError, Event, HandlerError, Kafka, State, shutdown_signal};
 
-async fn charge(Event(ride): Event<RideCompleted>, State(events): State<Publisher>) -> Result<(), HandlerError> {
+async fn charge(
+    Event(ride): Event<RideCompleted>,
+    State(events): State<Publisher>,
+) -> Result<(), HandlerError> {
     if ride.fare.centavos() < 0 {
         return Err(HandlerError::permanent(format!("a fare of {} cannot be charged", ride.fare)));
     }
