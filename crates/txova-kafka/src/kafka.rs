@@ -107,7 +107,11 @@ impl Kafka {
     ///
     /// # Errors
     /// What the client or a broker says, within `timeout`.
-    pub async fn create_topics(&self, mut topics: Vec<NewTopic>, timeout: Duration) -> Result<(), ClientError> {
+    pub async fn create_topics(
+        &self,
+        mut topics: Vec<NewTopic>,
+        timeout: Duration,
+    ) -> Result<(), ClientError> {
         let there = self.transport.topics(Vec::new(), timeout).await?;
         topics.retain(|topic| there.iter().all(|(name, _)| *name != topic.name));
         if topics.is_empty() {
