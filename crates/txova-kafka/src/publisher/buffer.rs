@@ -53,6 +53,8 @@ struct State {
     waiting: BTreeMap<u64, Waiting>,
     ready: VecDeque<Placed>,
     handed_over: usize,
+    /// Answers on their way to those who wait for them; their places are free already.
+    telling: usize,
     is_handing_over: bool,
     is_closed: bool,
     published: u64,
@@ -228,20 +230,28 @@ impl Buffer {
         }
     }
 
-    /// Gives a place back and passes it on.
-    fn answered(self: &Arc<Self>, size_bytes: usize, is_published: bool) {
+    /// Counts an answer, then gives its place back and passes it on; [`told`](Self::told) follows.
+    fn answered(&self, size_bytes: usize, is_published: bool) {
         let mut state = self.lock();
         state.handed_over -= 1;
         state.records -= 1;
         state.bytes -= size_bytes;
+        state.telling += 1;
         if is_published {
             state.published += 1;
         } else {
             state.failed += 1;
         }
         state.grant(self.limits);
-        let is_idle = state.records == 0;
-        drop(state);
+    }
+
+    /// The answer has reached whoever waits for it.
+    fn told(self: &Arc<Self>) {
+        let is_idle = {
+            let mut state = self.lock();
+            state.telling -= 1;
+            state.is_idle()
+        };
         if is_idle {
             self.idle.notify_waiters();
             self.idle_for_threads.notify_all();
@@ -260,12 +270,12 @@ impl Buffer {
         self.stats()
     }
 
-    /// Waits until everything is answered.
+    /// Waits until everything is answered, and the answers have been told.
     pub(super) async fn idle(&self) {
         loop {
             let mut told = std::pin::pin!(self.idle.notified());
             told.as_mut().enable();
-            if self.lock().records == 0 {
+            if self.lock().is_idle() {
                 return;
             }
             told.await;
@@ -275,7 +285,7 @@ impl Buffer {
     /// As [`idle`](Self::idle), for a thread. False where the time was over first.
     pub(super) fn block_until_idle(&self, timeout: Duration) -> bool {
         let state = self.lock();
-        let waited = self.idle_for_threads.wait_timeout_while(state, timeout, |state| state.records > 0);
+        let waited = self.idle_for_threads.wait_timeout_while(state, timeout, |state| !state.is_idle());
         let (state, result) = waited.unwrap_or_else(PoisonError::into_inner);
         drop(state);
         !result.timed_out()
@@ -309,6 +319,10 @@ impl Buffer {
 impl State {
     fn fits(&self, limits: Limits, size_bytes: usize) -> bool {
         self.records < limits.records && self.bytes + size_bytes <= limits.bytes
+    }
+
+    fn is_idle(&self) -> bool {
+        self.records == 0 && self.telling == 0
     }
 
     fn take_place(&mut self, placed: Placed) {
@@ -386,8 +400,9 @@ impl InFlight {
             let latency_us = self.since.elapsed().as_micros();
             self.buffer.latencies.record(u64::try_from(latency_us).unwrap_or(u64::MAX));
         }
+        self.buffer.answered(self.size_bytes, is_published); // first: who has the answer finds it counted
         answer.give(result);
-        self.buffer.answered(self.size_bytes, is_published);
+        self.buffer.told();
     }
 }
 
