@@ -13,6 +13,8 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
+use self::in_flight::{InFlight, take};
+use self::wait::Wait;
 use super::answer::Answer;
 use super::error::{Place, PublishError, PublishErrorKind};
 use super::histogram::Histogram;
@@ -20,6 +22,9 @@ use super::{Published, PublisherStats};
 use crate::client_error::ClientError;
 use crate::record::OutgoingRecord;
 use crate::transport::{Delivery, Producer};
+
+mod in_flight;
+mod wait;
 
 /// Records that one turn hands over at most, so that no caller works for all the others forever.
 const TURN_RECORDS: usize = 256;
@@ -351,69 +356,6 @@ impl Drop for Turn<'_> {
     fn drop(&mut self) {
         self.0.lock().is_handing_over = false;
     }
-}
-
-/// A place in the queue for a place; dropped, it is given up.
-struct Wait {
-    buffer: Arc<Buffer>,
-    ticket: u64,
-    granted: oneshot::Receiver<()>,
-}
-
-impl Wait {
-    /// False where the place was granted already.
-    fn withdraw(&self) -> bool {
-        let mut state = self.buffer.lock();
-        let withdrawn = state.waiting.remove(&self.ticket);
-        // Those behind may fit where this one did not.
-        state.grant(self.buffer.limits);
-        drop(state);
-        self.buffer.hand_over_ready();
-        withdrawn.is_some()
-    }
-}
-
-impl Drop for Wait {
-    fn drop(&mut self) {
-        self.withdraw();
-    }
-}
-
-/// A record the client has. Ends exactly once: dropped without an answer, it says so.
-struct InFlight {
-    buffer: Arc<Buffer>,
-    size_bytes: usize,
-    since: Instant,
-    pending: Option<(Place, Answer)>,
-}
-
-impl InFlight {
-    fn end(mut self, result: impl FnOnce(Place) -> Result<Published, PublishError>) {
-        self.end_once(result);
-    }
-
-    fn end_once(&mut self, result: impl FnOnce(Place) -> Result<Published, PublishError>) {
-        let Some((place, answer)) = self.pending.take() else { return };
-        let result = result(place);
-        let is_published = result.is_ok();
-        if is_published {
-            let latency_us = self.since.elapsed().as_micros();
-            self.buffer.latencies.record(u64::try_from(latency_us).unwrap_or(u64::MAX));
-        }
-        self.buffer.answered(self.size_bytes, is_published); // first: who has the answer finds it counted
-        answer.give(result);
-        self.buffer.told();
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.end_once(|place| Err(PublishError::unanswered(place)));
-    }
-}
-
-fn take(slot: &Mutex<Option<InFlight>>) -> Option<InFlight> {
-    slot.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 pub(super) fn place_of(record: &OutgoingRecord) -> Place {
