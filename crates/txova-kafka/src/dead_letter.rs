@@ -1,10 +1,14 @@
-//! Writes dead letters.
+//! Writes down what could not be handled: the record as it came, where it came from, and why. It must never decide
+//! whether a record is given up; the engine does, and counts it settled only once the broker has the letter.
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
+use txova_events::values::Time;
+use txova_events::{DeadLetter, RawEnvelope};
 
 use crate::client_error::{ClientError, ClientErrorKind};
 use crate::driver::DeadLetters;
@@ -12,6 +16,8 @@ use crate::engine::DeadLetterOrder;
 use crate::kafka::Kafka;
 use crate::record::{OutgoingRecord, Record};
 use crate::transport::Producer;
+
+pub(crate) const LIBRARY_VERSION: &str = concat!("txova-kafka ", env!("CARGO_PKG_VERSION"));
 
 /// Writes the dead letters of one group.
 pub(crate) struct DeadLetterWriter {
@@ -24,31 +30,78 @@ impl DeadLetterWriter {
     pub(crate) fn connect(kafka: &Kafka, service: Arc<str>, group: Arc<str>) -> Result<Self, ClientError> {
         Ok(Self { producer: kafka.transport.producer()?, service, group })
     }
+
+    fn letter(&self, order: DeadLetterOrder<Record>) -> DeadLetter {
+        let DeadLetterOrder {
+            partition, record, failure, attempts, first_failure_ms, last_failure_ms, ..
+        } = order;
+        let envelope = record.value.as_deref().and_then(|value| RawEnvelope::decode(value).ok());
+        let mut letter = DeadLetter::new(
+            &partition.topic,
+            partition.partition,
+            record.offset,
+            failure.message,
+            time_of(last_failure_ms),
+        );
+        letter.attempt_count = i64::from(attempts);
+        letter.first_failure = time_of(first_failure_ms);
+        letter.original_key = record.key.as_deref().map(<[u8]>::to_vec);
+        letter.raw_body = match envelope {
+            Some(_) => None,
+            None => record.value.as_deref().map(<[u8]>::to_vec),
+        };
+        letter.envelope = envelope;
+        letter.error_class = Some(failure.class.to_string());
+        letter.error_chain = failure.chain;
+        letter.handler = Some(failure.handler.to_string());
+        letter.consumer_group = Some(self.group.to_string());
+        letter.original_timestamp = record.timestamp_ms.and_then(Time::from_unix_ms);
+        letter.original_headers =
+            record.headers.iter().map(|(name, value)| (name.to_owned(), value.map(<[u8]>::to_vec))).collect();
+        letter.service = Some(self.service.to_string());
+        letter.library_version = Some(LIBRARY_VERSION.to_owned());
+        letter
+    }
 }
 
 impl DeadLetters for DeadLetterWriter {
     fn write(&self, order: DeadLetterOrder<Record>) -> BoxFuture<'static, Result<(), ClientError>> {
+        let record = self.letter(order).to_record();
         let record = OutgoingRecord {
-            topic: format!("{}.dlq", order.partition.topic).into(),
-            value: order.record.value,
-            key: order.record.key,
-            ..Default::default()
+            topic: record.topic.into(),
+            key: Some(record.key.into()),
+            value: Some(record.value.into()),
+            headers: record
+                .headers
+                .into_iter()
+                .map(|(name, value)| (name.to_owned(), Some(Bytes::from(value))))
+                .collect(),
+            ..OutgoingRecord::default()
         };
-        let _ = (&self.service, &self.group);
-        let (reply, answer) = oneshot::channel();
-        let sent = self.producer.send(
-            record,
-            Box::new(move |result| {
-                let _ = reply.send(result);
-            }),
-        );
-        async move {
-            sent?;
-            let answer = answer.await.unwrap_or_else(|_| {
-                Err(ClientError::new(ClientErrorKind::Closed, "the producer ended before it answered"))
-            });
-            answer.map(|_| ())
-        }
-        .boxed()
+        acknowledged(self.producer.as_ref(), record)
     }
+}
+
+/// Sends a record and waits for the broker's answer.
+pub(crate) fn acknowledged(
+    producer: &dyn Producer,
+    record: OutgoingRecord,
+) -> BoxFuture<'static, Result<(), ClientError>> {
+    let (reply, answer) = oneshot::channel();
+    let sent = producer.send(
+        record,
+        Box::new(move |result| {
+            let _ = reply.send(result);
+        }),
+    );
+    async move {
+        sent?;
+        let ended = || ClientError::new(ClientErrorKind::Closed, "the producer ended before it answered");
+        answer.await.unwrap_or_else(|_| Err(ended())).map(|_| ())
+    }
+    .boxed()
+}
+
+fn time_of(unix_ms: i64) -> Time {
+    Time::from_unix_ms(unix_ms).unwrap_or_else(Time::now) // no clock of this engine tells a year beyond 9999
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::app::AppBuilder;
 use crate::client_error::ClientError;
 use crate::config::{ConfigError, KafkaConfig};
+use crate::publisher::{ConnectError, Publisher};
 use crate::record::TopicPartition;
 use crate::transport::librdkafka::Librdkafka;
 use crate::transport::{NewTopic, Transport};
@@ -74,6 +75,15 @@ impl Kafka {
         &self.config
     }
 
+    /// A publisher for `service` (`"ride-service"`), which is the `source` of its events.
+    ///
+    /// # Errors
+    /// An empty name, wrong settings, what the client refuses. An absent broker is no error here.
+    pub fn publisher(&self, service: impl Into<String>) -> Result<Publisher, ConnectError> {
+        let config = (*self.config).clone();
+        Publisher::builder(config).source(service).over(self.transport.clone()).connect()
+    }
+
     /// A consumer app for `service` (`"ride-service"`), whose group is `{service}-group` unless the configuration names
     /// another.
     pub fn app(&self, service: impl Into<String>) -> AppBuilder {
@@ -97,14 +107,19 @@ impl Kafka {
     ///
     /// # Errors
     /// What the client or a broker says, within `timeout`.
-    pub async fn create_topics(&self, topics: Vec<NewTopic>, timeout: Duration) -> Result<(), ClientError> {
+    pub async fn create_topics(&self, mut topics: Vec<NewTopic>, timeout: Duration) -> Result<(), ClientError> {
+        let there = self.transport.topics(Vec::new(), timeout).await?;
+        topics.retain(|topic| there.iter().all(|(name, _)| *name != topic.name));
+        if topics.is_empty() {
+            return Ok(()); // whoever may not create topics can still run where they are
+        }
         self.transport.create_topics(topics, timeout).await
     }
 
     /// How far `group` is behind on each partition of `topics`: records between what it has committed and the end.
     ///
     /// # Errors
-    /// What the client or a broker says, within `timeout` for each of three calls.
+    /// What the client or a broker says, within `timeout` for each of its calls.
     pub async fn lag(
         &self,
         group: &str,
