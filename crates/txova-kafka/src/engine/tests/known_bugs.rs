@@ -1,5 +1,7 @@
 //! Bugs that were found in other engines for Kafka. Each test says where; none may ever happen here.
 
+use std::time::Duration;
+
 use super::rig::{MS, Rig, SECOND, failing, name, read, rig, settings};
 use crate::client_error::ClientErrorKind::TimedOut;
 use crate::engine::Settings;
@@ -104,7 +106,7 @@ fn a_commit_is_never_outside_what_was_read_however_often_a_quiet_partition_moves
     let map = OffsetMap { done: vec![19..20], failing: vec![failing(18, 1)] };
     for _ in 0..5 {
         assert_eq!(read(&entry), (17, map.clone()));
-        rig.revoke(&[0], MS * 0);
+        rig.revoke(&[0], Duration::ZERO);
         entry = rig.released.pop().unwrap().remove(0);
         rig.assign_entry(&entry);
     }

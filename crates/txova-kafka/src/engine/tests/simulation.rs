@@ -3,9 +3,13 @@
 //!
 //! `TXOVA_SIM_SEEDS=n` runs more worlds, `TXOVA_SIM_SEED=s` begins at a seed: alone, it runs that one world.
 
+mod actions;
 mod checker;
+mod commit_checks;
 mod dice;
+mod group;
 mod lease;
+mod leaving_checks;
 mod log;
 mod mutations;
 mod world;
