@@ -44,6 +44,24 @@ fn a_healthy_neighbour_does_not_reset_an_attempt_counter() {
     assert_eq!(rig.writing[&(0, 0)].attempts, 4);
 }
 
+/// spring-projects/spring-kafka #4708: after a cooperative rebalance the partitions a member keeps stay unconsumed.
+#[test]
+fn kept_partitions_go_on_after_a_cooperative_rebalance() {
+    let mut rig = Rig::new(Settings { max_in_flight_records: 8, ..settings() });
+    rig.assign(0, 0);
+    rig.assign(1, 0);
+    rig.take(0, 0..4);
+    assert!(rig.paused.contains(&0));
+    rig.revoke(&[1], SECOND);
+    assert_eq!(rig.released.len(), 1);
+    assert!(rig.paused.is_empty(), "all the room is its own now");
+    rig.take(0, 4..6);
+    assert_eq!(rig.running().len(), 6);
+    rig.assign(1, 0);
+    rig.take(1, [0]);
+    assert_eq!(rig.running().len(), 7);
+}
+
 /// confluentinc/parallel-consumer #826: at a revocation the offset of a record is committed that was polled and never
 /// run.
 #[test]

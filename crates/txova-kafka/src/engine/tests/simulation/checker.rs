@@ -71,6 +71,12 @@ impl Checker {
         self.unsettled[p].insert(offset);
     }
 
+    /// What was before `start` is gone, handled or not.
+    pub(super) fn removed(&mut self, p: usize, start: i64) {
+        self.unsettled[p] = self.unsettled[p].split_off(&start);
+        self.saw("retention");
+    }
+
     pub(super) fn all_is_settled(&self) -> bool {
         self.unsettled.iter().all(BTreeSet::is_empty)
     }

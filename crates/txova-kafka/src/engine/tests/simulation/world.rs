@@ -121,6 +121,13 @@ impl World {
         }
     }
 
+    /// Retention removes the front of a log, whoever has read it or not.
+    pub(super) fn retain(&mut self) {
+        let p = self.dice.below(self.logs.len());
+        let start = self.logs[p].retain(&mut self.dice);
+        self.checker.removed(p, start);
+    }
+
     /// A member's client reads on in one of its partitions; now and then it reads again what it had.
     pub(super) fn fetch(&mut self, m: usize) {
         let member = &mut self.members[m];
@@ -216,7 +223,7 @@ impl World {
             Some(answer) => answer,
         };
         self.checker.answered(m, &answer, self.now);
-        self.members[m].engine.committed(answer.as_ref().map(|()| ()), self.now);
+        self.members[m].engine.committed(answer.as_ref().copied(), self.now);
     }
 
     /// A commit is refused, half done, done and said to be refused, or simply done.
