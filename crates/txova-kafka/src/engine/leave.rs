@@ -49,6 +49,21 @@ pub struct CloseReport {
     pub commit_error: Option<ClientError>,
 }
 
+impl fmt::Display for CloseReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { drained, abandoned, returned, committed, commit_error } = self;
+        write!(f, "{drained} running handlers ended in time, {} did not", abandoned.len())?;
+        for (partition, offset) in abandoned.iter().take(3) {
+            write!(f, " ({partition} offset {offset})")?;
+        }
+        write!(f, "; {returned} records go back unstarted; {} partitions committed", committed.len())?;
+        match commit_error {
+            Some(error) => write!(f, "; the last commit failed: {error}"),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Why the engine wants to stop.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum StopReason {
