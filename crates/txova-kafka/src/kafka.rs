@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::app::AppBuilder;
 use crate::client_error::ClientError;
 use crate::config::{ConfigError, KafkaConfig};
-use crate::publisher::{ConnectError, Publisher};
+use crate::publisher::{self, ConnectError, Publisher};
 use crate::record::TopicPartition;
 use crate::transport::librdkafka::Librdkafka;
 use crate::transport::{NewTopic, Transport};
@@ -88,8 +88,7 @@ impl Kafka {
     /// # Errors
     /// An empty name, wrong settings, what the client refuses. An absent broker is no error here.
     pub fn publisher(&self, service: impl Into<String>) -> Result<Publisher, ConnectError> {
-        let config = (*self.config).clone();
-        Publisher::builder(config).source(service).over(self.transport.clone()).connect()
+        publisher::connect(self, service.into())
     }
 
     /// A consumer app for `service` (`"ride-service"`), whose group is `{service}-group` unless the configuration names

@@ -37,7 +37,7 @@ pub(crate) trait Transport: Send + Sync + fmt::Debug {
     fn read(
         &self,
         ranges: Vec<ReadRange>,
-    ) -> Result<mpsc::Receiver<Result<(TopicPartition, Record), ClientError>>, ClientError>;
+    ) -> Result<RecordStream, ClientError>;
 
     /// Topics of the cluster with their number of partitions; only `topics` where some are named.
     fn topics(
@@ -68,6 +68,9 @@ pub(crate) trait Transport: Send + Sync + fmt::Debug {
         timeout: Duration,
     ) -> BoxFuture<'static, Result<Vec<Option<Committed>>, ClientError>>;
 }
+
+/// Records that are read without a group; an error is the last of it.
+pub(crate) type RecordStream = mpsc::Receiver<Result<(TopicPartition, Record), ClientError>>;
 
 /// How to join a group.
 #[derive(Clone, Debug)]

@@ -51,7 +51,7 @@ pub(super) fn by_hand(manner: Manner, buffer_records: usize) -> (Publisher, Arc<
     (config.publisher.buffer_records, config.publisher.buffer_bytes) = (buffer_records, 3_000);
     config.publisher.max_message_bytes = 3_000;
     let transport = Arc::new(HandTransport(Arc::clone(&client)));
-    (Publisher::builder(config).source("test").over(transport).connect().unwrap(), client)
+    (Kafka::over(transport, config).publisher("test").unwrap(), client)
 }
 
 impl HandClient {
