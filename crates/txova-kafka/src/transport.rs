@@ -34,10 +34,7 @@ pub(crate) trait Transport: Send + Sync + fmt::Debug {
     ///
     /// The ends are fixed by the caller; offsets that compaction or transaction markers took are passed over. Order
     /// is kept inside a partition. The receiver's end of stream is the end of all ranges; dropping it stops reading.
-    fn read(
-        &self,
-        ranges: Vec<ReadRange>,
-    ) -> Result<RecordStream, ClientError>;
+    fn read(&self, ranges: Vec<ReadRange>) -> Result<RecordStream, ClientError>;
 
     /// Topics of the cluster with their number of partitions; only `topics` where some are named.
     fn topics(
