@@ -16,6 +16,7 @@ const WAIT: Duration = Duration::from_secs(60);
 const RESOLUTIONS: &str = "txova.dlq.resolutions";
 const EVENTS: usize = 200;
 const POISONED: usize = 40;
+const LARGE: usize = 100;
 
 #[derive(Clone, Default)]
 struct Depot {
@@ -38,9 +39,9 @@ fn app(kafka: &Kafka, topic: &str, group: &str, depot: &Depot) -> App {
     builder.consumer(|consumer| consumer.group = Some(group.to_owned())).build().unwrap()
 }
 
-fn event(topic: &str, number: usize) -> OutgoingRecord {
+fn event(topic: &str, number: usize, note: &str) -> OutgoingRecord {
     let value = format!(
-        r#"{{"id":"{number}","type":"parcel.moved","version":"1.0","source":"depot","timestamp":"2026-11-24T08:00:00Z","correlation_id":"c","payload":{{}}}}"#
+        r#"{{"id":"{number}","type":"parcel.moved","version":"1.0","source":"depot","timestamp":"2026-11-24T08:00:00Z","correlation_id":"c","payload":{{"note":"{note}"}}}}"#
     );
     OutgoingRecord {
         topic: topic.into(),
@@ -59,7 +60,9 @@ async fn letters_are_replayed_over_the_client(brokers: &str, topic: &str) {
     let depot = Depot::default();
     let publisher = kafka.publisher("depot").unwrap();
     for number in 1..=EVENTS {
-        publisher.publish_record(event(topic, number)).await.unwrap();
+        // One is nearly as large as a record can be: its letter cannot hold it.
+        let note = "x".repeat(if number == LARGE { 1_048_000 } else { 3 });
+        publisher.publish_record(event(topic, number, &note)).await.unwrap();
     }
 
     let failing = app(&kafka, topic, &group, &depot);
@@ -98,6 +101,8 @@ async fn letters_are_replayed_over_the_client(brokers: &str, topic: &str) {
     let entries = kafka.dead_letters([topic]).await.unwrap();
     assert_eq!(entries.len(), POISONED, "the dead letters are all still there");
     assert!(entries.iter().all(|entry| !entry.is_open()));
+    let cut = entries.iter().filter(|entry| entry.letter.as_ref().is_ok_and(DeadLetter::lacks_body));
+    assert_eq!(cut.count(), 1, "the large one, which was read from its topic");
     assert_eq!(behind().await, 0, "nothing was written to the topic, nothing committed");
     assert!(publisher.close(WAIT).await.is_clean());
 }
