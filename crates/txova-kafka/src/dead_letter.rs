@@ -1,6 +1,10 @@
 //! Writes down what could not be handled: the record as it came, where it came from, and why. It must never decide
 //! whether a record is given up; the engine does, and counts it settled only once the broker has the letter.
 
+mod entry;
+pub(crate) mod list;
+pub(crate) mod resolutions;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -16,6 +20,8 @@ use crate::engine::DeadLetterOrder;
 use crate::kafka::Kafka;
 use crate::record::{OutgoingRecord, Record};
 use crate::transport::Producer;
+
+pub use self::entry::{DeadLetterEntry, EntryPlace, EntryPlaceError, Resolution, ResolutionState};
 
 pub(crate) const LIBRARY_VERSION: &str = concat!("txova-kafka ", env!("CARGO_PKG_VERSION"));
 

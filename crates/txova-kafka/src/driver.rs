@@ -24,6 +24,7 @@ use crate::transport::{Command, GroupEvent, GroupMember};
 
 use self::clock::Clock;
 use self::handlers::Handlers;
+pub(crate) use self::handlers::guarded;
 use self::intake::Held;
 
 /// Actions done before other inputs are looked at again.
@@ -320,7 +321,7 @@ impl Driver {
         if let Err(error) = &answer {
             warn!(%error, "a commit failed and is tried again");
         }
-        self.engine.committed(answer.as_ref().map(|()| ()), self.clock.now());
+        self.engine.committed(answer.as_ref().copied(), self.clock.now());
     }
 
     fn closed(&mut self, answer: Result<(), ClientError>) {

@@ -1,6 +1,7 @@
 //! Goal: a service over the real client keeps what the in-memory tests promise: nothing lost, order for a key, dead
 //! letters with their origin, commits that hold across a restart.
 //! Method: librdkafka's mock cluster over TCP, and the cluster that TXOVA_KAFKA_BROKERS names where it is set.
+#![allow(clippy::unwrap_used, clippy::panic, missing_docs)] // a test says what it expects by failing
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -135,7 +136,7 @@ async fn a_service_over_the_client_on_the_mock_cluster() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_service_over_the_client_on_a_real_kafka() {
     match std::env::var("TXOVA_KAFKA_BROKERS") {
-        Ok(brokers) => a_service_over_the_client(&brokers, &unique_topic()).await,
-        Err(_) => eprintln!("left out: no real Kafka (TXOVA_KAFKA_BROKERS is not set)"),
+        Ok(brokers) if !brokers.is_empty() => a_service_over_the_client(&brokers, &unique_topic()).await,
+        _ => eprintln!("left out: no real Kafka (TXOVA_KAFKA_BROKERS is not set)"),
     }
 }

@@ -1,0 +1,1 @@
+//! What a replay promises, on the in-memory cluster.
