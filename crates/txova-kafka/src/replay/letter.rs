@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
+use txova_events::dlq::Cut;
 use txova_events::{DeadLetter, Time, topics};
 
 use crate::attempt::Attempt;
@@ -34,6 +35,17 @@ impl Picked {
     /// The record as it was, on its way to `group`'s handlers; why not, where the letter does not hold it.
     pub(super) fn attempt(&self, group: Arc<str>) -> Result<Attempt, String> {
         let letter = &self.letter;
+        if let Some(cut) = letter.cut.as_ref().filter(|cut| letter.lacks_body() || is_cut_otherwise(cut)) {
+            let Cut { fields, body_bytes, .. } = cut;
+            return Err(format!(
+                "the letter is not whole: {} did not fit; the record, with a value of {body_bytes} bytes, is at \
+                 {}/{}/{} as long as its topic keeps it",
+                fields.join(", "),
+                letter.original_topic,
+                letter.original_partition,
+                letter.original_offset,
+            ));
+        }
         let body = letter.body();
         if body.is_none() && letter.consumer_group.is_none() {
             return Err("the letter holds no record: its envelope is null and it has no raw body".to_owned());
@@ -68,4 +80,9 @@ impl Picked {
             cancelled: CancellationToken::new(),
         })
     }
+}
+
+/// A record without its key or some of its headers is another record.
+fn is_cut_otherwise(cut: &Cut) -> bool {
+    cut.fields.iter().any(|field| field == "original_key" || field == "original_headers")
 }
