@@ -48,8 +48,8 @@ impl Checker {
         let Some(lease) = self.leases.get(&(m, p)) else {
             return self.holds(false, || format!("epoch: {at} is of no assignment"));
         };
-        let (draining, position) = (lease.draining, lease.position());
-        self.holds(leaving || !draining, || format!("epoch: {at} crosses a revocation"));
+        let (revoked, position) = (lease.revoked, lease.position());
+        self.holds(leaving || !revoked, || format!("epoch: {at} crosses a revocation"));
         self.holds(position == Some(entry.offset), || {
             format!("sparse, commit-covers-settled: {at} should be at {position:?}")
         });

@@ -9,6 +9,7 @@ impl Checker {
         for p in partitions {
             if let Some(lease) = self.leases.get_mut(&(m, *p)) {
                 lease.draining = true;
+                lease.revoked = true;
             }
         }
         self.members.get_mut(&m).expect("it runs").revoke_by = Some(deadline);
@@ -89,11 +90,11 @@ impl Checker {
         let idle = going().find_map(|(p, lease)| lease.idle(now).filter(|_| free).map(|offset| (p, offset)));
         let may_commit = self.members[&m].commit.is_none() && self.members[&m].no_commit_before <= now.at;
         let interval = self.settings.commit_interval;
-        let silent = may_commit
-            && going().any(|(_, lease)| lease.untold_since.is_some_and(|at| at + interval <= now.at));
+        let committing = || self.leases_of(m).map(|(_, lease)| lease).filter(|lease| !lease.revoked);
+        let silent = committing().any(|lease| lease.untold_since.is_some_and(|at| at + interval <= now.at));
         let many =
-            going().map(|(_, lease)| lease.untold).sum::<usize>() >= self.settings.commit_every_records;
-        self.holds(!silent, || format!("a commit of member {m} is overdue by time"));
+            committing().map(|lease| lease.untold).sum::<usize>() >= self.settings.commit_every_records;
+        self.holds(!(may_commit && silent), || format!("a commit of member {m} is overdue by time"));
         self.holds(!(may_commit && many), || format!("a commit of member {m} is overdue by count"));
         self.holds(!overdue, || format!("close is bounded: member {m} is past its deadline"));
         self.holds(fetching.is_none(), || format!("a down DLQ pins: {fetching:?} goes on fetching"));
