@@ -1,6 +1,7 @@
 //! Goal: dead letters are replayed over the real client as in memory: what is picked is handled once and recorded, what
 //! is passed over waits, nothing else changes.
 //! Method: librdkafka's mock cluster over TCP, and the cluster that TXOVA_KAFKA_BROKERS names where it is set.
+#![allow(clippy::unwrap_used, missing_docs)] // a test says what it expects by failing
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
