@@ -47,7 +47,8 @@ pub struct DeadLetter {
     /// The record's key: `None` for a null key. On the wire `original_key`, or `original_key_base64` where it is no
     /// UTF-8.
     pub original_key: Option<Vec<u8>>,
-    /// The record's value where it is no envelope, in base64 on the wire.
+    /// The record's value where it is no envelope, or one that is spelt otherwise than `envelope` is written; in base64
+    /// on the wire.
     pub raw_body: Option<Vec<u8>>,
     /// The error's class, by its name.
     pub error_class: Option<String>,
@@ -68,7 +69,25 @@ pub struct DeadLetter {
     pub library_version: Option<String>,
     /// How often it was sent back to its topic already.
     pub redrive_count: u32,
+    /// What was left out because the letter did not fit its topic; `None` where it is whole.
+    pub cut: Option<Cut>,
     pub(crate) unknown: crate::envelope::Unknown<'static>,
+}
+
+/// What was left out of a letter because it did not fit its topic. The record itself is where it came from, as long as
+/// its topic keeps it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cut {
+    /// The letter's fields that are shorter than they were, or gone.
+    pub fields: Vec<String>,
+    /// The length of the record's value.
+    pub body_bytes: u64,
+    /// The SHA-256 of the record's value, in lower-case hexadecimal; empty for a record without a value.
+    pub body_sha256: String,
+    /// The id of the event, where there was one.
+    pub event_id: String,
+    /// Its type.
+    pub event_type: String,
 }
 
 /// A dead letter as the record it is published as.
@@ -113,6 +132,7 @@ impl DeadLetter {
             service: None,
             library_version: None,
             redrive_count: 0,
+            cut: None,
             unknown: Vec::new(),
         }
     }
@@ -163,22 +183,38 @@ impl DeadLetter {
         }
     }
 
-    /// The event's type: the envelope's, else what the original headers say; empty where nobody knows.
+    /// The event's type: the envelope's, else what was noted when the letter was cut, else what the original headers
+    /// say; empty where nobody knows.
     pub fn event_type(&self) -> &str {
-        self.envelope
-            .as_ref()
-            .map_or_else(|| self.original_header("event_type"), |envelope| &envelope.event_type)
+        match (&self.envelope, &self.cut) {
+            (Some(envelope), _) => &envelope.event_type,
+            (None, Some(cut)) if !cut.event_type.is_empty() => &cut.event_type,
+            (None, _) => self.original_header("event_type"),
+        }
     }
 
-    /// The event's id: the envelope's, else what the original headers say; empty where nobody knows.
+    /// The event's id, from where [`event_type`](Self::event_type) comes.
     pub fn event_id(&self) -> &str {
-        self.envelope.as_ref().map_or_else(|| self.original_header("event_id"), |envelope| &envelope.id)
+        match (&self.envelope, &self.cut) {
+            (Some(envelope), _) => &envelope.id,
+            (None, Some(cut)) if !cut.event_id.is_empty() => &cut.event_id,
+            (None, _) => self.original_header("event_id"),
+        }
     }
 
     /// What to send back to the original topic: the raw body, else the envelope's bytes; `None` where the letter holds
-    /// neither (the record had no value, or a service wrote a letter about nothing).
+    /// neither (the record had no value, or a service wrote a letter about nothing), or not the whole of it.
     pub fn body(&self) -> Option<Vec<u8>> {
+        if self.lacks_body() {
+            return None;
+        }
         self.raw_body.clone().or_else(|| self.envelope.as_ref().map(|envelope| envelope.encode()))
+    }
+
+    /// Whether the record's value was too large for the letter, so that only its beginning is in `raw_body`.
+    pub fn lacks_body(&self) -> bool {
+        let kept = self.raw_body.as_ref().map_or(0, Vec::len) as u64;
+        self.envelope.is_none() && self.cut.as_ref().is_some_and(|cut| cut.body_bytes > kept)
     }
 
     /// The last original header of that name, as text; empty where there is none.

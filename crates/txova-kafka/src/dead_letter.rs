@@ -1,12 +1,20 @@
 //! Writes down what could not be handled: the record as it came, where it came from, and why. It must never decide
 //! whether a record is given up; the engine does, and counts it settled only once the broker has the letter.
 
+mod cut;
+mod entry;
+pub(crate) mod list;
+pub(crate) mod resolutions;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
+use tracing::warn;
 use txova_events::values::Time;
 use txova_events::{DeadLetter, RawEnvelope};
 
@@ -17,6 +25,9 @@ use crate::kafka::Kafka;
 use crate::record::{OutgoingRecord, Record};
 use crate::transport::Producer;
 
+use self::cut::{SMALLEST_BYTES, record_within};
+pub use self::entry::{DeadLetterEntry, EntryPlace, EntryPlaceError, Resolution, ResolutionState};
+
 pub(crate) const LIBRARY_VERSION: &str = concat!("txova-kafka ", env!("CARGO_PKG_VERSION"));
 
 /// Writes the dead letters of one group.
@@ -24,11 +35,17 @@ pub(crate) struct DeadLetterWriter {
     producer: Arc<dyn Producer>,
     service: Arc<str>,
     group: Arc<str>,
+    /// The largest record.
+    budget_bytes: usize,
 }
+
+/// A batch of one record has this much around key, value and headers, by the broker's count.
+const BATCH_OVERHEAD_BYTES: usize = 512;
 
 impl DeadLetterWriter {
     pub(crate) fn connect(kafka: &Kafka, service: Arc<str>, group: Arc<str>) -> Result<Self, ClientError> {
-        Ok(Self { producer: kafka.transport.producer()?, service, group })
+        let budget_bytes = kafka.config.publisher.max_message_bytes.saturating_sub(BATCH_OVERHEAD_BYTES);
+        Ok(Self { producer: kafka.transport.producer()?, service, group, budget_bytes })
     }
 
     fn letter(&self, order: DeadLetterOrder<Record>) -> DeadLetter {
@@ -46,10 +63,9 @@ impl DeadLetterWriter {
         letter.attempt_count = i64::from(attempts);
         letter.first_failure = time_of(first_failure_ms);
         letter.original_key = record.key.as_deref().map(<[u8]>::to_vec);
-        letter.raw_body = match envelope {
-            Some(_) => None,
-            None => record.value.as_deref().map(<[u8]>::to_vec),
-        };
+        // An envelope with blanks, or in another order, is written otherwise than it came.
+        let is_kept = |value: &&[u8]| envelope.as_ref().is_some_and(|envelope| envelope.encode() == *value);
+        letter.raw_body = record.value.as_deref().filter(|value| !is_kept(value)).map(<[u8]>::to_vec);
         letter.envelope = envelope;
         letter.error_class = Some(failure.class.to_string());
         letter.error_chain = failure.chain;
@@ -66,19 +82,40 @@ impl DeadLetterWriter {
 
 impl DeadLetters for DeadLetterWriter {
     fn write(&self, order: DeadLetterOrder<Record>) -> BoxFuture<'static, Result<(), ClientError>> {
-        let record = self.letter(order).to_record();
-        let record = OutgoingRecord {
-            topic: record.topic.into(),
-            key: Some(record.key.into()),
-            value: Some(record.value.into()),
-            headers: record
-                .headers
-                .into_iter()
-                .map(|(name, value)| (name.to_owned(), Some(Bytes::from(value))))
-                .collect(),
-            ..OutgoingRecord::default()
-        };
-        acknowledged(self.producer.as_ref(), record)
+        let letter = self.letter(order);
+        let producer = self.producer.clone();
+        let record = record_within(&letter, self.budget_bytes);
+        let mut size_bytes = record.size_bytes();
+        let mut answer = acknowledged(producer.as_ref(), record);
+        async move {
+            loop {
+                match answer.await {
+                    // A topic's own limit is not known here.
+                    Err(error) if error.kind == ClientErrorKind::TooLarge && size_bytes > SMALLEST_BYTES => {
+                        let record = record_within(&letter, size_bytes / 2);
+                        warn!(topic = %record.topic, size_bytes, cut_bytes = record.size_bytes(), %error,
+                            "a dead letter is too large for its topic, and is cut");
+                        size_bytes /= 2;
+                        answer = acknowledged(producer.as_ref(), record);
+                    }
+                    answer => return answer,
+                }
+            }
+        }
+        .boxed()
+    }
+}
+
+/// A letter as the record it is written as.
+fn outgoing(letter: &DeadLetter) -> OutgoingRecord {
+    let record = letter.to_record();
+    let headers = record.headers.into_iter();
+    OutgoingRecord {
+        topic: record.topic.into(),
+        key: Some(record.key.into()),
+        value: Some(record.value.into()),
+        headers: headers.map(|(name, value)| (name.to_owned(), Some(Bytes::from(value)))).collect(),
+        ..OutgoingRecord::default()
     }
 }
 

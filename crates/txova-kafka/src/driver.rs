@@ -24,6 +24,7 @@ use crate::transport::{Command, GroupEvent, GroupMember};
 
 use self::clock::Clock;
 use self::handlers::Handlers;
+pub(crate) use self::handlers::guarded;
 use self::intake::Held;
 
 /// Actions done before other inputs are looked at again.

@@ -12,6 +12,7 @@
 mod commit;
 mod intake;
 mod leave;
+mod mutation;
 mod offset_map;
 mod partition;
 mod retry;
@@ -35,6 +36,7 @@ use crate::transport::CommitEntry;
 
 use self::commit::Commits;
 use self::leave::Leaving;
+use self::mutation::{Mutation, broken};
 use self::partition::Partition;
 
 pub(crate) use self::intake::{Incoming, Offered};
@@ -223,7 +225,9 @@ impl<R: Clone> Engine<R> {
 
     /// The record under way that `ticket` names; `None` when its assignment is over or it is settled.
     fn find(&mut self, ticket: Ticket) -> Option<&mut Live<R>> {
-        self.live.get_mut(ticket.index as usize).filter(|live| live.serial == ticket.serial)
+        self.live
+            .get_mut(ticket.index as usize)
+            .filter(|live| live.serial == ticket.serial || broken(Mutation::TakesLateOutcomes))
     }
 
     fn ticket(&self, index: u32) -> Option<Ticket> {
@@ -246,6 +250,9 @@ impl<R: Clone> Engine<R> {
                 }
                 Some(next) => self.make_ready(next, now),
             }
+        }
+        if broken(Mutation::NeighbourResetsAttempts) {
+            self.live.iter_mut().for_each(|(_, other)| other.attempts = 0);
         }
         self.commits.settled(now, &self.settings);
         self.update_pause(live.partition);

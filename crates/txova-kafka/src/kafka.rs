@@ -107,14 +107,23 @@ impl Kafka {
     ///
     /// # Errors
     /// What the client or a broker says, within `timeout`.
-    pub async fn create_topics(&self, topics: Vec<NewTopic>, timeout: Duration) -> Result<(), ClientError> {
+    pub async fn create_topics(
+        &self,
+        mut topics: Vec<NewTopic>,
+        timeout: Duration,
+    ) -> Result<(), ClientError> {
+        let there = self.transport.topics(Vec::new(), timeout).await?;
+        topics.retain(|topic| there.iter().all(|(name, _)| *name != topic.name));
+        if topics.is_empty() {
+            return Ok(()); // whoever may not create topics can still run where they are
+        }
         self.transport.create_topics(topics, timeout).await
     }
 
     /// How far `group` is behind on each partition of `topics`: records between what it has committed and the end.
     ///
     /// # Errors
-    /// What the client or a broker says, within `timeout` for each of three calls.
+    /// What the client or a broker says, within `timeout` for each of its calls.
     pub async fn lag(
         &self,
         group: &str,

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::DeadLetter;
+use super::{Cut, DeadLetter};
 use crate::envelope::{EnvelopeRef, decode_value, member_name, read_text, read_time, replace_object};
 use crate::error::{DecodeError, DecodeErrorKind};
 use crate::json::{self, Member};
@@ -33,6 +33,7 @@ const NAMES: &[&str] = &[
     "service",
     "library_version",
     "redrive_count",
+    "cut",
 ];
 
 /// A header's name and value.
@@ -89,6 +90,7 @@ fn decode_members(bytes: &[u8]) -> Result<DeadLetter, DecodeError> {
             "service" => letter.service = optional_text(&member, name)?,
             "library_version" => letter.library_version = optional_text(&member, name)?,
             "redrive_count" => whole(&mut letter.redrive_count, &member, name)?,
+            "cut" => letter.cut = cut(&member, name)?,
             _ => letter.unknown.push((Cow::Owned(member.name.to_vec()), Cow::Owned(member.value.to_vec()))),
         }
     }
@@ -161,4 +163,25 @@ fn header(item: &Member<'_>, field: &str) -> Result<Option<Header>, DecodeError>
         }
     }
     Ok(Some((key, value)))
+}
+
+fn cut(member: &Member<'_>, field: &str) -> Result<Option<Cut>, DecodeError> {
+    if member.value == b"null" {
+        return Ok(None);
+    }
+    let mut cut = Cut::default();
+    for member in json::members(member.value).ok_or_else(|| type_error(field, "an object"))? {
+        let member = member?;
+        let name = json::unescaped(member.name);
+        let path = format!("{field}.{name}");
+        match name.as_ref() {
+            "fields" => cut.fields = list(&member, &path, |item| optional_text(item, &path))?,
+            "body_bytes" => whole(&mut cut.body_bytes, &member, &path)?,
+            "body_sha256" => own_text(&mut cut.body_sha256, &member, &path)?,
+            "event_id" => own_text(&mut cut.event_id, &member, &path)?,
+            "event_type" => own_text(&mut cut.event_type, &member, &path)?,
+            _ => {}
+        }
+    }
+    Ok(Some(cut))
 }

@@ -53,6 +53,17 @@ pub(super) fn encode(letter: &DeadLetter) -> Vec<u8> {
     if letter.redrive_count > 0 {
         object.bare("redrive_count", letter.redrive_count);
     }
+    if let Some(cut) = &letter.cut {
+        object.name("cut");
+        let mut written = Object::default();
+        written.name("fields");
+        written.list(&cut.fields, |out, field| write_text(out, field));
+        written.bare("body_bytes", cut.body_bytes);
+        written.text("body_sha256", &cut.body_sha256);
+        written.text("event_id", &cut.event_id);
+        written.text("event_type", &cut.event_type);
+        object.out.extend_from_slice(&written.end());
+    }
     write_unknown(&mut object.out, &letter.unknown);
     object.end()
 }

@@ -6,21 +6,21 @@ use txova_events::DecodeErrorKind;
 use crate::lines::same_bytes;
 
 /// Go takes `ID` for `id`; here such a name is refused.
-pub const LETTER_CASE: &str = "letter case of names";
+pub(crate) const LETTER_CASE: &str = "letter case of names";
 /// Go mixes the members of an object that is there twice; here it is refused.
-pub const MERGED: &str = "objects that are there twice";
+pub(crate) const MERGED: &str = "objects that are there twice";
 /// Go reads a few times that are no RFC 3339; here they are refused.
-pub const ODD_TIMES: &str = "odd spellings of times";
+pub(crate) const ODD_TIMES: &str = "odd spellings of times";
 /// Go writes `\ufffd` for bytes of a text that are no UTF-8; a Rust text has none, and U+FFFD is written as it is.
-pub const NO_TEXT: &str = "texts that are no UTF-8";
+pub(crate) const NO_TEXT: &str = "texts that are no UTF-8";
 /// A Go service can publish a zero id, a word it left out, a rating of 6; here they are read, but not published.
-pub const UNPUBLISHED: &str = "holes and ratings that are not published";
+pub(crate) const UNPUBLISHED: &str = "holes and ratings that are not published";
 
 /// `""` is an absent e-mail; Go tells the two apart when it writes, here the field is left out.
-pub const EMPTY_EMAIL: &str = "an empty e-mail";
+pub(crate) const EMPTY_EMAIL: &str = "an empty e-mail";
 
 /// Compares what was read as an event and written again.
-pub fn of_payload(ours: &[u8], go: &[u8]) -> Result<Option<&'static str>, String> {
+pub(crate) fn of_payload(ours: &[u8], go: &[u8]) -> Result<Option<&'static str>, String> {
     let plain = String::from_utf8_lossy(go).replace(",\"email\":\"\"", "");
     match same_bytes("written again", ours, go) {
         Err(_) if ours == plain.as_bytes() => Ok(Some(EMPTY_EMAIL)),
@@ -29,7 +29,7 @@ pub fn of_payload(ours: &[u8], go: &[u8]) -> Result<Option<&'static str>, String
 }
 
 /// The class of a refusal where Go accepts; `None` where there is no excuse.
-pub fn of_refusal(kind: Option<DecodeErrorKind>, reason: &str, input: &[u8]) -> Option<&'static str> {
+pub(crate) fn of_refusal(kind: Option<DecodeErrorKind>, reason: &str, input: &[u8]) -> Option<&'static str> {
     let input = String::from_utf8_lossy(input);
     match kind {
         Some(DecodeErrorKind::Time) | None if reason.contains("is no time") => {

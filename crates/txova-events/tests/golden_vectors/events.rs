@@ -113,7 +113,7 @@ fn headers(record: &EventRecord, go: &Value) -> Result<(), String> {
 }
 
 /// `{"12": n, "3": n}`
-pub fn partitions(go: &Value, partitioner: Partitioner, key: &[u8]) -> Result<(), String> {
+pub(crate) fn partitions(go: &Value, partitioner: Partitioner, key: &[u8]) -> Result<(), String> {
     for (count, partition) in go.as_object().expect("partitions by count") {
         let ours = partitioner.partition(key, count.parse().expect("a count"));
         same(&format!("{partitioner:?} among {count}"), Some(u64::from(ours)), partition.as_u64())?;

@@ -10,24 +10,24 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 /// One vector.
-pub struct Line {
-    pub at: String,
-    pub json: Value,
+pub(crate) struct Line {
+    pub(crate) at: String,
+    pub(crate) json: Value,
 }
 
 impl Line {
     /// A text field; empty where it is missing or null.
-    pub fn text(&self, field: &str) -> &str {
+    pub(crate) fn text(&self, field: &str) -> &str {
         self.json[field].as_str().unwrap_or_default()
     }
 
     /// The bytes of a field that comes as text and as base64; `None` where there is no value at all.
-    pub fn bytes(&self, field: &str) -> Option<Vec<u8>> {
+    pub(crate) fn bytes(&self, field: &str) -> Option<Vec<u8>> {
         bytes_of(&self.json, field)
     }
 }
 
-pub fn bytes_of(json: &Value, field: &str) -> Option<Vec<u8>> {
+pub(crate) fn bytes_of(json: &Value, field: &str) -> Option<Vec<u8>> {
     match (&json[format!("{field}_base64")], &json[field]) {
         (Value::String(base64), _) => Some(STANDARD.decode(base64).expect("golden base64")),
         (_, Value::String(text)) => Some(text.clone().into_bytes()),
@@ -36,11 +36,11 @@ pub fn bytes_of(json: &Value, field: &str) -> Option<Vec<u8>> {
 }
 
 /// Whether the vectors are the project's own copy, which every class of difference must still cover.
-pub fn own_copy() -> bool {
+pub(crate) fn own_copy() -> bool {
     env::var_os("TXOVA_GOLDEN_DIR").is_none()
 }
 
-pub fn read(file: &str) -> Vec<Line> {
+pub(crate) fn read(file: &str) -> Vec<Line> {
     let folder = env::var_os("TXOVA_GOLDEN_DIR")
         .map_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden")), PathBuf::from);
     let path = folder.join(file);
@@ -63,7 +63,7 @@ pub fn read(file: &str) -> Vec<Line> {
 
 /// What came of a file's lines.
 #[derive(Default)]
-pub struct Report {
+pub(crate) struct Report {
     equal: usize,
     exempt: BTreeMap<&'static str, Vec<String>>,
     wrong: Vec<String>,
@@ -71,7 +71,7 @@ pub struct Report {
 
 impl Report {
     /// One line: nothing said is equality, a class is a deliberate difference, an error is a failure.
-    pub fn line(&mut self, at: &str, outcome: Result<Option<&'static str>, String>) {
+    pub(crate) fn line(&mut self, at: &str, outcome: Result<Option<&'static str>, String>) {
         match outcome {
             Ok(None) => self.equal += 1,
             Ok(Some(class)) => self.exempt.entry(class).or_default().push(at.to_owned()),
@@ -80,7 +80,7 @@ impl Report {
     }
 
     /// Prints the counts, and fails where a line differs or one of `classes` covers no line.
-    pub fn close(self, file: &str, classes: &[&str]) {
+    pub(crate) fn close(self, file: &str, classes: &[&str]) {
         println!("{file}: {} lines equal", self.equal);
         for (class, lines) in &self.exempt {
             println!("{file}: {} lines differ on purpose, {class}: {}", lines.len(), lines.join(", "));
@@ -99,18 +99,18 @@ impl Report {
 }
 
 /// What differs, shortly.
-pub fn same<T: PartialEq + std::fmt::Debug>(what: &str, ours: T, go: T) -> Result<(), String> {
+pub(crate) fn same<T: PartialEq + std::fmt::Debug>(what: &str, ours: T, go: T) -> Result<(), String> {
     if ours == go { Ok(()) } else { Err(format!("{what}: ours {ours:?}, Go's {go:?}")) }
 }
 
 /// Equality of bytes, shown as text.
-pub fn same_bytes(what: &str, ours: &[u8], go: &[u8]) -> Result<(), String> {
+pub(crate) fn same_bytes(what: &str, ours: &[u8], go: &[u8]) -> Result<(), String> {
     same(what, String::from_utf8_lossy(ours), String::from_utf8_lossy(go))?;
     same(what, ours, go)
 }
 
 /// JSON as Go copies it: no blanks, `<` `>` `&` U+2028 U+2029 escaped, else token for token.
-pub fn as_go_copies(json: &[u8]) -> Vec<u8> {
+pub(crate) fn as_go_copies(json: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(json.len());
     let (mut inside, mut escaped) = (false, false);
     for (at, &byte) in json.iter().enumerate() {

@@ -68,7 +68,7 @@ fn accepted(line: &Line, envelope: &EnvelopeRef<'_>) -> Result<(), String> {
 }
 
 /// What Go keeps of an envelope: known fields, and the payload without its blanks.
-pub fn as_go_writes(envelope: &EnvelopeRef<'_>) -> Vec<u8> {
+pub(crate) fn as_go_writes(envelope: &EnvelopeRef<'_>) -> Vec<u8> {
     let mut known = RawEnvelope::default();
     known.id = envelope.id.clone().into_owned().into();
     known.event_type = envelope.event_type.clone().into_owned().into();
@@ -101,7 +101,7 @@ fn payload(line: &Line) -> Result<Option<&'static str>, String> {
     }
 }
 
-pub fn class_of(kind: DecodeErrorKind) -> &'static str {
+pub(crate) fn class_of(kind: DecodeErrorKind) -> &'static str {
     match kind {
         DecodeErrorKind::Syntax => "syntax",
         DecodeErrorKind::Type => "type",

@@ -3,13 +3,13 @@
 use txova_events::*;
 
 /// What is done with an event type once its Rust type is known.
-pub trait WithEvent {
+pub(crate) trait WithEvent {
     type Output;
     fn run<E: Event + PartialEq + std::fmt::Debug>(self) -> Self::Output;
 }
 
 /// Runs with the event of that type; `None` where it is not among the 28.
-pub fn with_event<W: WithEvent>(event_type: &str, work: W) -> Option<W::Output> {
+pub(crate) fn with_event<W: WithEvent>(event_type: &str, work: W) -> Option<W::Output> {
     macro_rules! choose {
         ($($event:ident)*) => {
             match event_type {
@@ -29,7 +29,7 @@ pub fn with_event<W: WithEvent>(event_type: &str, work: W) -> Option<W::Output> 
 }
 
 /// Reads a payload and writes it again.
-pub struct Payload<'a>(pub &'a [u8]);
+pub(crate) struct Payload<'a>(pub(crate) &'a [u8]);
 
 impl WithEvent for Payload<'_> {
     type Output = Result<Vec<u8>, PayloadError>;
@@ -40,7 +40,7 @@ impl WithEvent for Payload<'_> {
 }
 
 /// Reads an envelope with its payload and writes both again; second, what publishing it gives.
-pub struct Whole<'a>(pub &'a EnvelopeRef<'a>);
+pub(crate) struct Whole<'a>(pub(crate) &'a EnvelopeRef<'a>);
 
 impl WithEvent for Whole<'_> {
     type Output = Result<(Vec<u8>, Result<EventRecord, InvalidEvent>), PayloadError>;

@@ -8,10 +8,12 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
+use tokio::time::error::Elapsed;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
@@ -63,7 +65,6 @@ impl Handlers {
         cancelled: CancellationToken,
     ) -> Option<Outcome> {
         let ticket = start.ticket;
-        let place = (start.partition.clone(), start.record.offset, start.attempt);
         let attempt = Attempt {
             partition: start.partition,
             record: start.record,
@@ -72,10 +73,8 @@ impl Handlers {
             first_failure: start.first_failure_ms.and_then(unix_ms),
             cancelled,
         };
-        let name = Named { dispatch: self.dispatch.clone(), record: attempt.record.clone(), place };
-        let dispatch = self.dispatch.clone();
-        let mut handler =
-            AssertUnwindSafe(async move { dispatch.dispatch(attempt).await }.boxed()).catch_unwind();
+        let name = Named::new(self.dispatch.clone(), &attempt);
+        let mut handler = AssertUnwindSafe(dispatching(self.dispatch.clone(), attempt)).catch_unwind();
         if self.spawn_next == 0 {
             let began = Instant::now();
             let polled = Pin::new(&mut handler).poll_unpin(&mut Context::from_waker(Waker::noop()));
@@ -91,11 +90,8 @@ impl Handlers {
         }
         let (timeout, done) = (self.timeout, self.done.clone());
         let task = tokio::spawn(async move {
-            let result = match tokio::time::timeout(timeout, handler).await {
-                Ok(result) => result.map_err(Some),
-                Err(_) => Err(None),
-            };
-            let _ = done.send(Done::Handler(ticket, name.outcome_within(result, timeout)));
+            let result = tokio::time::timeout(timeout, handler).await;
+            let _ = done.send(Done::Handler(ticket, name.outcome_within(ended(result), timeout)));
         });
         self.running.insert(ticket, task.abort_handle());
         None
@@ -125,6 +121,23 @@ impl Drop for Handlers {
     }
 }
 
+/// Runs a handler where no engine is: caught and limited as the others, ended when the future is dropped.
+pub(crate) async fn guarded(dispatch: Arc<dyn Dispatch>, attempt: Attempt, limit: Duration) -> Outcome {
+    let name = Named::new(dispatch.clone(), &attempt);
+    let handler = AssertUnwindSafe(dispatching(dispatch, attempt)).catch_unwind();
+    name.outcome_within(ended(tokio::time::timeout(limit, handler).await), limit)
+}
+
+/// What the dispatch does before its first await is inside it, too.
+fn dispatching(dispatch: Arc<dyn Dispatch>, attempt: Attempt) -> BoxFuture<'static, Outcome> {
+    async move { dispatch.dispatch(attempt).await }.boxed()
+}
+
+/// `Err(None)` is a handler that took too long.
+fn ended(result: Result<Result<Outcome, Panic>, Elapsed>) -> Result<Outcome, Option<Panic>> {
+    result.map_or(Err(None), |result| result.map_err(Some))
+}
+
 type Panic = Box<dyn std::any::Any + Send>;
 
 /// What it takes to name a failure, looked up only when there is one.
@@ -135,6 +148,11 @@ struct Named {
 }
 
 impl Named {
+    fn new(dispatch: Arc<dyn Dispatch>, attempt: &Attempt) -> Self {
+        let place = (attempt.partition.clone(), attempt.record.offset, attempt.number);
+        Self { dispatch, record: attempt.record.clone(), place }
+    }
+
     fn outcome(&self, result: Result<Outcome, Option<Panic>>) -> Outcome {
         self.outcome_within(result, Duration::ZERO)
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use crate::client_error::{ClientError, ClientErrorKind};
 use crate::transport::CommitEntry;
 
+use super::mutation::{Mutation, broken};
 use super::offset_map::{self, Failing, OffsetMap};
 use super::settings::Settings;
 use super::time::{Moment, Now};
@@ -100,7 +101,7 @@ impl<R: Clone> Engine<R> {
         for InFlight { slot, epoch, offset } in in_flight {
             match self.partitions.get_mut(slot).filter(|partition| partition.epoch == epoch) {
                 Some(partition) if answer.is_ok() => partition.committed = Some(offset),
-                Some(partition) => partition.changed = true,
+                Some(partition) => partition.changed = !broken(Mutation::ForgetsRefusedCommits),
                 None => {}
             }
         }
@@ -111,14 +112,19 @@ impl<R: Clone> Engine<R> {
     pub(super) fn entry(&mut self, slot: usize) -> Option<CommitEntry> {
         let limit = self.commits.metadata_limit.unwrap_or(self.settings.max_metadata_bytes);
         let partition = self.partitions.get(slot).filter(|partition| !partition.went_back)?;
-        let offset = partition.window.position()?;
+        let mut offset = partition.window.position()?;
         let next_offset = partition.window.next_offset().unwrap_or(offset);
         let (rest, rest_failing) = partition.restored.rest(next_offset);
         let mut map = OffsetMap { done: partition.window.done(), failing: Vec::new() };
-        map.done.extend(rest);
+        map.done.extend(rest.into_iter().filter(|_| !broken(Mutation::ForgetsMapNotRefetched)));
         let failing = partition.window.unsettled().filter_map(|index| self.live.get(index as usize));
         map.failing.extend(failing.filter_map(Live::failing));
         map.failing.extend(rest_failing);
+        if broken(Mutation::CommitsPastUnsettled)
+            || broken(Mutation::CommitsUnrunWhenLeaving) && partition.draining
+        {
+            (offset, map) = (next_offset, OffsetMap::default());
+        }
         let encoded = offset_map::encode(offset, &map, limit);
         let used = encoded.text.len();
         let entry = CommitEntry { partition: partition.name.clone(), offset, metadata: encoded.text };

@@ -5,6 +5,7 @@ use crate::config::Order;
 use crate::record::TopicPartition;
 use crate::transport::Assignment;
 
+use super::mutation::{Mutation, broken};
 use super::offset_map::{self, OffsetMap};
 use super::partition::Partition;
 use super::time::Now;
@@ -43,7 +44,7 @@ impl<R: Clone> Engine<R> {
         &mut self,
         epoch: u64,
         assignments: Vec<Assignment>,
-        now: Now,
+        _now: Now,
     ) -> Vec<(TopicPartition, offset_map::OffsetMapError)> {
         let mut unreadable = Vec::new();
         for Assignment { partition: name, committed } in assignments {
@@ -58,10 +59,16 @@ impl<R: Clone> Engine<R> {
             let map = committed.map_or(Ok(OffsetMap::default()), |committed| {
                 offset_map::decode(committed.offset, &committed.metadata)
             });
-            let map = map.unwrap_or_else(|error| {
+            let mut map = map.unwrap_or_else(|error| {
                 unreadable.push((name.clone(), error));
                 OffsetMap::default()
             });
+            if broken(Mutation::ForgetsMapAtAssignment) {
+                map.done.clear();
+            }
+            if broken(Mutation::ForgetsAttemptsAtAssignment) {
+                map.failing.clear();
+            }
             let mut partition = Partition::new(name.clone(), epoch, start, map);
             partition.draining = self.leaving.is_closing();
             let slot = self.partitions.insert(partition);
@@ -82,7 +89,8 @@ impl<R: Clone> Engine<R> {
         let Some(&slot) = self.by_name.get(name) else { return Offered::Stale };
         let has_room = self.has_room(incoming.bytes);
         let Some(partition) = self.partitions.get_mut(slot) else { return Offered::Stale };
-        if partition.epoch != epoch || partition.draining {
+        let stale = partition.epoch != epoch && !broken(Mutation::TakesRecordsOfOldEpochs);
+        if stale || partition.draining {
             return Offered::Stale;
         }
         let offset = incoming.offset;
@@ -96,7 +104,8 @@ impl<R: Clone> Engine<R> {
             *partition = Partition::new(name.clone(), epoch, Some(offset), OffsetMap::default());
             partition.changed = true;
         }
-        if partition.window.next_offset().is_some_and(|next| offset < next) {
+        let again = partition.window.next_offset().is_some_and(|next| offset < next);
+        if again && !broken(Mutation::TakesDuplicates) {
             return Offered::Taken; // a pause and a resume crossed, and the client fetched again
         }
         if !has_room {
@@ -163,7 +172,8 @@ impl<R: Clone> Engine<R> {
 
     /// Whether a record of `bytes` may be taken. One larger than the whole limit is taken alone.
     pub(crate) fn has_room(&self, bytes: usize) -> bool {
-        self.live.is_empty()
+        broken(Mutation::IgnoresLimits)
+            || self.live.is_empty()
             || (self.live.len() < self.settings.max_in_flight_records
                 && self.bytes + bytes <= self.settings.max_in_flight_bytes)
     }
@@ -190,7 +200,8 @@ impl<R: Clone> Engine<R> {
         // A map can be full of what was restored and not fetched again: with nothing under way only intake shrinks it.
         let map_full = partition.map_full && records > 0;
         let pause = partition.over_share || partition.over_window || map_full || partition.pinned.is_some();
-        if pause != partition.paused && !partition.draining {
+        let keep = partition.draining || !pause && broken(Mutation::NeverResumes);
+        if pause != partition.paused && !keep {
             partition.paused = pause;
             let name = partition.name.clone();
             self.actions.push_back(if pause { Action::Pause(name) } else { Action::Resume(name) });

@@ -7,6 +7,7 @@ use std::ops::Range;
 use crate::client_error::ClientError;
 use crate::record::TopicPartition;
 
+use super::mutation::{Mutation, broken};
 use super::offset_map::{Failing, OffsetMap};
 use super::time::Moment;
 use super::window::Window;
@@ -79,7 +80,8 @@ impl Partition {
     }
 
     pub(super) fn may_start(&self) -> bool {
-        !self.draining && self.pinned.is_none()
+        (!self.draining || broken(Mutation::StartsWhileLeaving))
+            && (self.pinned.is_none() || broken(Mutation::StartsWhilePinned))
     }
 }
 

@@ -7,6 +7,7 @@ use crate::client_error::ClientError;
 use crate::outcome::{ErrorClass, Failure, Outcome};
 
 use super::leave::StopReason;
+use super::mutation::{Mutation, broken};
 use super::partition::Pinned;
 use super::time::Now;
 use super::{Action, DeadLetterOrder, Engine, State, Ticket};
@@ -61,6 +62,10 @@ impl<R: Clone> Engine<R> {
             live.state = State::BackingOff;
             self.timers.push(Reverse((at, ticket)));
             self.counts.retried += 1;
+            let freed = self.find(ticket).filter(|_| broken(Mutation::FreesKeyInBackOff));
+            if let Some(next) = freed.and_then(|live| live.behind.take()) {
+                self.make_ready(next, now);
+            }
         }
         if let Some(partition) = self.partitions.get_mut(slot) {
             partition.changed = true; // the attempt is committed, so that a restart does not forget it
@@ -94,6 +99,7 @@ impl<R: Clone> Engine<R> {
     /// The broker has answered a dead letter.
     pub(crate) fn dead_lettered(&mut self, ticket: Ticket, answer: Result<(), ClientError>, now: Now) {
         let Some(live) = self.find(ticket).filter(|live| live.state == State::DeadLettering) else { return };
+        let answer = if broken(Mutation::SettlesUnwrittenDeadLetters) { Ok(()) } else { answer };
         let slot = live.partition;
         if answer.is_err() {
             live.state = State::DeadLetterDown;
@@ -135,6 +141,9 @@ impl<R: Clone> Engine<R> {
             }
             match state {
                 State::BackingOff => self.make_ready(ticket.index, now),
+                State::DeadLetterDown if broken(Mutation::HandlesAgainWhenDeadLetterFails) => {
+                    self.make_ready(ticket.index, now);
+                }
                 State::DeadLetterDown => self.dead_letter(ticket),
                 _ => {}
             }

@@ -9,3 +9,4 @@ mod log_changes;
 mod order;
 mod rig;
 mod room;
+mod simulation;

@@ -4,6 +4,8 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
+use super::mutation::{Mutation, broken};
+
 /// Where a record sits in the window: stays the same while records before it leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place(u64);
@@ -37,6 +39,9 @@ impl Window {
     }
 
     pub(super) fn push(&mut self, offset: i64, live: u32) -> Place {
+        if let Some(gap) = self.next_offset.filter(|next| *next < offset && broken(Mutation::WaitsAtGaps)) {
+            self.slots.push_back(Slot { offset: gap, live: DONE - 1 });
+        }
         let place = Place(self.first + self.slots.len() as u64);
         self.slots.push_back(Slot { offset, live });
         self.next_offset = Some(offset + 1);

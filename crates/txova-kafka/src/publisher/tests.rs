@@ -16,6 +16,7 @@ mod client;
 mod close;
 mod inherit;
 mod order;
+mod real;
 mod unhappy;
 
 const TOPIC: &str = "notes";

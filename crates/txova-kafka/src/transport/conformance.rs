@@ -7,10 +7,12 @@ use futures_util::future::BoxFuture;
 
 use super::Transport;
 use super::memory::Cluster;
+use crate::record::TopicPartition;
 
 mod closing;
 mod commits;
 mod groups;
+mod on_librdkafka;
 mod on_memory;
 mod probe;
 mod producing;
@@ -33,6 +35,10 @@ trait Bench {
 
     /// A transport of the same kind that finds no broker.
     fn unreachable(&self) -> Box<dyn Transport>;
+
+    /// Writes `count` records, each in a transaction of its own whose marker takes the next offset, and behind them one that
+    /// was aborted. Answers the end of the log; `None` where the brokers know no transactions.
+    fn write_in_transactions(&self, partition: &TopicPartition, count: i64) -> BoxFuture<'_, Option<i64>>;
 
     /// Whether the brokers refuse metadata that is too long.
     fn limits_metadata(&self) -> bool {
@@ -78,6 +84,7 @@ macro_rules! sentences_for_one_member {
         $test!(producing, done_is_called_exactly_once);
         $test!(producing, flush_is_bounded_with_no_broker_there);
         $test!(reading, a_range_is_read_to_its_end_and_no_further);
+        $test!(reading, markers_of_transactions_are_passed_over_by_readers_and_members);
         $test!(reading, ranges_of_several_partitions_are_all_read);
         $test!(reading, an_empty_range_ends_at_once);
         $test!(reading, watermarks_are_the_ends_of_the_log_in_the_order_asked);
@@ -108,6 +115,8 @@ macro_rules! sentences_with_a_script {
         $test!(scripts, a_range_can_be_delivered_again);
         $test!(scripts, retention_that_overtakes_a_reader_is_an_offset_out_of_range);
         $test!(scripts, holes_in_the_log_are_passed_over);
+        $test!(scripts, reading_what_retention_took_is_an_error_that_names_it);
+        $test!(scripts, a_member_asked_for_all_it_has_gets_it_again_in_a_new_epoch);
         $test!(scripts, commits_fail_as_scripted_and_then_work_again);
         $test!(scripts, produces_fail_as_scripted_and_say_whether_the_record_was_written);
         $test!(scripts, a_topic_that_is_down_holds_records_in_order_or_times_them_out);

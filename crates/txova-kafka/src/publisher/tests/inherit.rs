@@ -67,13 +67,7 @@ async fn an_event_published_in_a_handler_inherits_correlation_cause_and_trace_by
         .unwrap();
 
     let kafka = Kafka::over(Arc::new(cluster.clone()), KafkaConfig::default());
-    let app = kafka
-        .app("payment-service")
-        .handle(charge)
-        .unexpected(crate::router::Unexpected::UnknownType, crate::router::Policy::Ignore)
-        .state(publisher(&cluster, |_| {}))
-        .build()
-        .unwrap();
+    let app = kafka.app("payment-service").handle(charge).state(publisher(&cluster, |_| {})).build().unwrap();
     let handle = app.handle();
     let run = tokio::spawn(app.run());
     cluster.wait_until(|cluster| !cluster.records(PAYMENTS).is_empty()).await;

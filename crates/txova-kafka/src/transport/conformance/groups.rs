@@ -18,9 +18,8 @@ fn loads(probes: &[Probe]) -> Vec<usize> {
 }
 
 async fn write_everywhere(bench: &dyn Bench, topic: &str, partitions: i32, from: i64, to: i64) {
-    for partition in 0..partitions {
-        write(bench, numbered(&TopicPartition::new(topic, partition), from, to)).await;
-    }
+    let records = (0..partitions).flat_map(|p| numbered(&TopicPartition::new(topic, p), from, to));
+    write(bench, records.collect()).await;
 }
 
 pub(super) async fn two_members_split_the_partitions_and_together_see_everything(bench: &dyn Bench) {

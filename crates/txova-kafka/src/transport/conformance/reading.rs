@@ -1,6 +1,6 @@
 //! Reading without a group, and asking the cluster.
 
-use super::probe::{numbered, within, write};
+use super::probe::{Probe, numbered, options, within, write};
 use super::{Bench, PATIENCE};
 use crate::record::TopicPartition;
 use crate::transport::{NewTopic, ReadRange, Watermarks};
@@ -33,12 +33,25 @@ pub(super) async fn a_range_is_read_to_its_end_and_no_further(bench: &dyn Bench)
     assert_eq!(offsets_of(bench, vec![range(18, 22)]).await, [(0, 18)], "an end behind markers");
 }
 
+pub(super) async fn markers_of_transactions_are_passed_over_by_readers_and_members(bench: &dyn Bench) {
+    let (topic, group) = (bench.topic(1).await, bench.group());
+    let partition = TopicPartition::new(&*topic, 0);
+    let Some(end) = bench.write_in_transactions(&partition, 4).await else { return };
+    let ends = bench.transport().watermarks(vec![partition.clone()], PATIENCE).await.expect("an answer");
+    assert_eq!(ends, [Watermarks { low: 0, high: end }]);
+    let range = |start, end| ReadRange { partition: partition.clone(), start, end };
+    assert_eq!(offsets_of(bench, vec![range(0, end)]).await, [(0, 0), (0, 2), (0, 4), (0, 6)]);
+    assert_eq!(offsets_of(bench, vec![range(1, 4)]).await, [(0, 2)], "an end in a hole");
+    assert_eq!(offsets_of(bench, vec![range(7, end)]).await, [], "a range that is one hole");
+    let mut member = Probe::assigned(bench, options(&group, &topic), 1).await;
+    member.until("four records", |member| member.seen.len() >= 4).await;
+    assert_eq!(member.offsets(&partition), [0, 2, 4, 6]);
+}
+
 pub(super) async fn ranges_of_several_partitions_are_all_read(bench: &dyn Bench) {
     let topic = bench.topic(3).await;
     let partitions: Vec<_> = (0..3).map(|p| TopicPartition::new(&*topic, p)).collect();
-    for partition in &partitions {
-        write(bench, numbered(partition, 0, 300)).await;
-    }
+    write(bench, partitions.iter().flat_map(|partition| numbered(partition, 0, 300)).collect()).await;
     let range = |partition: &TopicPartition| {
         let start = i64::from(partition.partition) * 10;
         ReadRange { partition: partition.clone(), start, end: 250 }

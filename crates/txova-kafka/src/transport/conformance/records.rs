@@ -10,9 +10,7 @@ use crate::transport::Command;
 pub(super) async fn records_arrive_in_offset_order_in_each_partition(bench: &dyn Bench) {
     let topic = bench.topic(3).await;
     let partitions: Vec<_> = (0..3).map(|p| TopicPartition::new(&*topic, p)).collect();
-    for partition in &partitions {
-        write(bench, numbered(partition, 0, 700)).await;
-    }
+    write(bench, partitions.iter().flat_map(|partition| numbered(partition, 0, 700)).collect()).await;
     let mut member = Probe::assigned(bench, options(&bench.group(), &topic), 3).await;
     member.until("2,100 records", |member| member.seen.len() >= 2100).await;
     for partition in &partitions {

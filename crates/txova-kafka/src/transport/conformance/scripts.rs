@@ -10,7 +10,7 @@ use super::probe::{Probe, entry, numbered, options, send, until_all, within, wri
 use crate::client_error::{ClientError, ClientErrorKind};
 use crate::record::TopicPartition;
 use crate::testing::{Cluster, CommitFault, MemberId, ProduceFault};
-use crate::transport::{JoinOptions, OutOfRange};
+use crate::transport::{JoinOptions, OutOfRange, ReadRange};
 
 fn script(bench: &dyn Bench) -> &Cluster {
     bench.cluster().expect("scripts run on the in-memory cluster")
@@ -139,6 +139,26 @@ pub(super) async fn holes_in_the_log_are_passed_over(bench: &dyn Bench) {
     let mut member = Probe::assigned(bench, options(&group, &topic), 1).await;
     member.until("what is there", |member| member.seen.len() >= 4).await;
     assert_eq!(member.offsets(&partition), [1, 2, 4, 9]);
+}
+
+pub(super) async fn reading_what_retention_took_is_an_error_that_names_it(bench: &dyn Bench) {
+    let topic = bench.topic(1).await;
+    let partition = TopicPartition::new(&*topic, 0);
+    write(bench, numbered(&partition, 0, 5)).await;
+    script(bench).delete_records_before(&partition, 3).expect("the topic is there");
+    let range = ReadRange { partition: partition.clone(), start: 1, end: 5 };
+    let mut records = bench.transport().read(vec![range]).expect("a reader");
+    let error = within("an answer", records.recv()).await.expect("an answer").expect_err("1 is gone");
+    assert_eq!(error.kind, ClientErrorKind::OffsetOutOfRange);
+    assert!(error.message.contains(&format!("offset 1 of {partition}")), "{error}");
+}
+
+pub(super) async fn a_member_asked_for_all_it_has_gets_it_again_in_a_new_epoch(bench: &dyn Bench) {
+    let (group, partition, mut member) = reader_of_ten(bench).await;
+    script(bench).revoke_all(&group, ids(bench, &group)[0]).expect("it is there");
+    member.until("a revocation", |member| member.revoked == Some(vec![partition.clone()])).await;
+    member.release(Vec::new()).await.expect("nothing to commit");
+    member.until("epoch 2", |member| member.owned.get(&partition) == Some(&2)).await;
 }
 
 pub(super) async fn commits_fail_as_scripted_and_then_work_again(bench: &dyn Bench) {

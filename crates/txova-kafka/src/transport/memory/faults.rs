@@ -99,6 +99,22 @@ impl Cluster {
         })
     }
 
+    /// Asks a member to give back everything it has, as an eager rebalance would.
+    ///
+    /// # Errors
+    /// `Config` where there is no such member.
+    pub fn revoke_all(&self, group: &str, member: MemberId) -> Result<(), ClientError> {
+        self.with_member(group, member, |_| ())?;
+        self.shared.update(|state| {
+            if let Some(group) = state.groups.get_mut(group) {
+                let owned = group.owners.iter().filter(|(_, owner)| owner.member == member);
+                let owned: Vec<TopicPartition> = owned.map(|(partition, _)| partition.clone()).collect();
+                group.ask_back(&owned);
+            }
+        });
+        Ok(())
+    }
+
     /// Takes the partition from its owner without asking; the owner is told that it is lost. The group gives it out
     /// again, as in [`Self::revoke`].
     ///

@@ -86,7 +86,7 @@ impl Member {
             else {
                 continue;
             };
-            let mut committed = committed.get(&partition).cloned();
+            let committed = committed.get(&partition).cloned();
             let offset = match (&committed, self.options.start) {
                 (Some(committed), _) => committed.offset,
                 (None, StartAt::Earliest) => log.low(),
@@ -95,13 +95,7 @@ impl Member {
             let epoch = self.epoch;
             let mut position =
                 Position { epoch, offset, paused: false, failed: false, hold_next: false, holding: false };
-            if let Some(event) = position.check(&partition, log, self.options.out_of_range) {
-                out_of_range.push(event);
-                if !position.failed {
-                    // What was committed belongs to a log that is gone; it must not be taken for progress in this one.
-                    committed = None;
-                }
-            }
+            out_of_range.extend(position.check(&partition, log, self.options.out_of_range));
             self.fetching.insert(partition.clone(), position);
             assigned.push(Assignment { partition, committed });
         }

@@ -1,0 +1,6 @@
+//! Goal: any value survives being written and read, and no bytes make a reader panic.
+//! Method: values and bytes are drawn by proptest, which prints the smallest failing case and its seed.
+
+mod bytes;
+mod strategies;
+mod values;

@@ -1,0 +1,140 @@
+//! Reads dead-letter topics from end to end, with what was decided about each entry. It joins no group, commits
+//! nothing, writes nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use txova_events::{DeadLetter, topics};
+
+use super::entry::{DeadLetterEntry, EntryPlace};
+use super::resolutions;
+use crate::client_error::ClientError;
+use crate::kafka::Kafka;
+use crate::record::{Record, TopicPartition};
+use crate::transport::ReadRange;
+
+/// How long one question to the cluster may take.
+pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
+impl Kafka {
+    /// Every entry of the dead-letter topics of these topics (`txova.rides.v1`), open or not, in the order of topic,
+    /// partition and offset; of all dead-letter topics there are where none is named. A topic without a dead-letter
+    /// topic has no entries.
+    ///
+    /// What is written after the call is not in it. Records that are no dead letter are entries too, with what is wrong
+    /// with them.
+    ///
+    /// ```no_run
+    /// # async fn example(kafka: txova_kafka::Kafka) -> Result<(), txova_kafka::ClientError> {
+    /// for entry in kafka.dead_letters(["txova.rides.v1"]).await? {
+    ///     match &entry.letter {
+    ///         Ok(letter) if entry.is_open() => println!("{}: {}", entry.place, letter.error_message),
+    ///         Ok(_) => {}
+    ///         Err(error) => println!("{}: no dead letter: {error}", entry.place),
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// What the client or a broker says, within ten seconds for each question.
+    ///
+    /// # Cancellation
+    /// Dropping the future ends the reading; nothing has changed.
+    pub async fn dead_letters<T: Into<String>>(
+        &self,
+        topics: impl IntoIterator<Item = T>,
+    ) -> Result<Vec<DeadLetterEntry>, ClientError> {
+        let topics: Vec<String> = topics.into_iter().map(Into::into).collect();
+        let there = Topics::look(self).await?;
+        let mut entries = Vec::new();
+        scan(self, &there, &topics, |entry| entries.push(entry)).await?;
+        entries.sort_by(|a, b| a.place.cmp(&b.place));
+        Ok(entries)
+    }
+}
+
+/// The topics there are, with their numbers of partitions.
+pub(crate) struct Topics(Vec<(String, i32)>);
+
+impl Topics {
+    pub(crate) async fn look(kafka: &Kafka) -> Result<Self, ClientError> {
+        // All at once: a question for one topic by its name may bring it into being.
+        kafka.topics(&[], ANSWER_TIMEOUT).await.map(Self)
+    }
+
+    pub(crate) fn partitions(&self, topic: &str) -> Option<i32> {
+        self.0.iter().find(|(name, _)| name == topic).map(|(_, partitions)| *partitions)
+    }
+
+    /// The dead-letter topics of `origins`, all where there are none.
+    fn dead_letter_topics(&self, origins: &[String]) -> Vec<(String, i32)> {
+        let wanted = |name: &str| match origins {
+            [] => name.ends_with(topics::DLQ_SUFFIX),
+            origins => origins.iter().any(|origin| topics::dlq_topic(origin) == name),
+        };
+        self.0.iter().filter(|(name, _)| wanted(name)).cloned().collect()
+    }
+}
+
+/// Gives `each` every entry there is at this moment.
+pub(crate) async fn scan(
+    kafka: &Kafka,
+    there: &Topics,
+    origins: &[String],
+    mut each: impl FnMut(DeadLetterEntry),
+) -> Result<(), ClientError> {
+    // The ends come before the resolutions are read, so that each entry comes with what was last decided about it.
+    let ranges = ranges(kafka, there.dead_letter_topics(origins)).await?;
+    let mut decided = match there.partitions(resolutions::TOPIC) {
+        Some(partitions) => resolutions::read(kafka, partitions).await?,
+        None => Default::default(),
+    };
+    read_ranges(kafka, ranges, |at, record| {
+        let place =
+            EntryPlace { topic: Arc::clone(&at.topic), partition: at.partition, offset: record.offset };
+        let letter = DeadLetter::decode(record.value.as_deref().unwrap_or_default());
+        let resolution = decided.remove(&place);
+        each(DeadLetterEntry { place, letter, resolution });
+    })
+    .await
+}
+
+/// Gives `each` all records of these topics that are there at this moment.
+pub(super) async fn read_all(
+    kafka: &Kafka,
+    topics: Vec<(String, i32)>,
+    each: impl FnMut(&TopicPartition, Record),
+) -> Result<(), ClientError> {
+    let ranges = ranges(kafka, topics).await?;
+    read_ranges(kafka, ranges, each).await
+}
+
+async fn ranges(kafka: &Kafka, topics: Vec<(String, i32)>) -> Result<Vec<ReadRange>, ClientError> {
+    let mut partitions = Vec::new();
+    for (topic, count) in topics {
+        let topic: Arc<str> = topic.into();
+        partitions.extend((0..count).map(|partition| TopicPartition::new(topic.clone(), partition)));
+    }
+    let ends = kafka.transport.watermarks(partitions.clone(), ANSWER_TIMEOUT).await?;
+    let ranges = partitions.into_iter().zip(ends);
+    let ranges = ranges.map(|(partition, ends)| ReadRange { partition, start: ends.low, end: ends.high });
+    Ok(ranges.filter(|range| range.start < range.end).collect())
+}
+
+async fn read_ranges(
+    kafka: &Kafka,
+    ranges: Vec<ReadRange>,
+    mut each: impl FnMut(&TopicPartition, Record),
+) -> Result<(), ClientError> {
+    if ranges.is_empty() {
+        return Ok(());
+    }
+    let mut records = kafka.transport.read(ranges)?;
+    while let Some(item) = records.recv().await {
+        let (partition, record) = item?;
+        each(&partition, record);
+    }
+    Ok(())
+}

@@ -1,0 +1,68 @@
+//! Faults put into the engine on purpose, one line each, to show that the simulation sees them. Outside tests there are
+//! none, and the compiler leaves the lines out.
+
+/// What is done wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mutation {
+    /// Commits one past the last record taken instead of the first unsettled one.
+    CommitsPastUnsettled,
+    /// The same, only when partitions are given back or the app closes.
+    CommitsUnrunWhenLeaving,
+    /// The next record of a key starts while the one before backs off.
+    FreesKeyInBackOff,
+    /// The map that came with the committed offset is not used.
+    ForgetsMapAtAssignment,
+    /// What the map told of records that have not come again is left out of the next commit.
+    ForgetsMapNotRefetched,
+    /// Records fetched for an earlier assignment are taken.
+    TakesRecordsOfOldEpochs,
+    /// An outcome counts for whatever has the place of the record it was meant for.
+    TakesLateOutcomes,
+    /// A dead letter settles its record whatever the broker answered.
+    SettlesUnwrittenDeadLetters,
+    /// A partition starts records while its dead letters are not taken.
+    StartsWhilePinned,
+    /// The handler runs again when the dead letter is not taken.
+    HandlesAgainWhenDeadLetterFails,
+    /// Attempts before this assignment do not count.
+    ForgetsAttemptsAtAssignment,
+    /// A settled record resets the attempts of all others.
+    NeighbourResetsAttempts,
+    /// There is always room.
+    IgnoresLimits,
+    /// The watermark waits for offsets that no record has.
+    WaitsAtGaps,
+    /// Records that come again are taken again.
+    TakesDuplicates,
+    /// Records start while their partition is being given back.
+    StartsWhileLeaving,
+    /// A close waits for its handlers past its deadline.
+    CloseIgnoresDeadline,
+    /// A paused partition stays paused.
+    NeverResumes,
+    /// What a refused commit said is not said again.
+    ForgetsRefusedCommits,
+    /// A lost partition is kept.
+    KeepsLostPartitions,
+}
+
+#[cfg(not(test))]
+pub(super) const fn broken(_: Mutation) -> bool {
+    false
+}
+
+#[cfg(test)]
+thread_local! {
+    static BROKEN: std::cell::Cell<Option<Mutation>> = const { std::cell::Cell::new(None) };
+}
+
+#[cfg(test)]
+pub(super) fn broken(mutation: Mutation) -> bool {
+    BROKEN.get() == Some(mutation)
+}
+
+/// Breaks, or mends, the engines of this thread.
+#[cfg(test)]
+pub(super) fn break_engine(mutation: Option<Mutation>) {
+    BROKEN.set(mutation);
+}

@@ -1,0 +1,170 @@
+//! The checker's account of one assignment of one partition to one member.
+
+use std::collections::BTreeMap;
+
+use super::log::Entry;
+use crate::engine::offset_map::{Failing, OffsetMap};
+use crate::engine::{Moment, Now};
+
+pub(super) struct Lease {
+    pub epoch: u64,
+    /// The lowest offset that is new.
+    pub next: Option<i64>,
+    /// What came with the committed offset.
+    base: OffsetMap,
+    pub taken: BTreeMap<i64, Taken>,
+    pub draining: bool,
+    pub pinned: bool,
+    /// Since when there is something that no commit has told.
+    pub untold_since: Option<Moment>,
+    /// Records settled since the last commit.
+    pub untold: usize,
+}
+
+pub(super) struct Taken {
+    lane: Option<u64>,
+    bytes: usize,
+    pub stage: Stage,
+    /// Attempts that failed.
+    pub attempts: u32,
+    pub first_failure_ms: Option<i64>,
+    /// The next attempt may not start before.
+    pub not_before: Moment,
+    /// … and not after, as far as it depends on time.
+    pub not_after: Moment,
+    /// Its last failure allows a dead letter.
+    pub may_be_dead: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    Waiting,
+    Running,
+    BackingOff,
+    /// Its dead letter is being written.
+    Writing,
+    /// Its dead letter was refused.
+    Down,
+    Stopped,
+    Settled,
+}
+
+impl Lease {
+    pub(super) fn new(epoch: u64, next: Option<i64>, base: OffsetMap) -> Self {
+        Self {
+            epoch,
+            next,
+            base,
+            taken: BTreeMap::new(),
+            draining: false,
+            pinned: false,
+            untold_since: None,
+            untold: 0,
+        }
+    }
+
+    pub(super) fn take(&mut self, entry: Entry, lane: Option<u64>, now: Now) {
+        let done = self.base.done.iter().any(|run| run.contains(&entry.offset));
+        let failing = self.base.failing.iter().find(|failing| failing.offset == entry.offset);
+        let taken = Taken {
+            lane,
+            bytes: entry.bytes,
+            stage: if done { Stage::Settled } else { Stage::Waiting },
+            attempts: failing.map_or(0, |failing| failing.attempts),
+            first_failure_ms: failing.map(|failing| failing.first_failure_s * 1000),
+            not_before: now.at,
+            not_after: now.at,
+            may_be_dead: false,
+        };
+        while self.taken.first_entry().is_some_and(|first| first.get().stage == Stage::Settled) {
+            self.taken.pop_first();
+        }
+        if done {
+            self.settled(now);
+        } else if self.next.is_none() {
+            self.changed(now);
+        }
+        self.taken.insert(entry.offset, taken);
+        self.next = Some(entry.offset + 1);
+    }
+
+    /// Something is worth a commit.
+    pub(super) fn changed(&mut self, now: Now) {
+        self.untold_since.get_or_insert(now.at);
+    }
+
+    pub(super) fn settled(&mut self, now: Now) {
+        self.untold += 1;
+        self.changed(now);
+    }
+
+    /// A commit was sent.
+    pub(super) fn told(&mut self) {
+        self.untold = 0;
+        self.untold_since = None;
+    }
+
+    fn unsettled(&self) -> impl Iterator<Item = (i64, &Taken)> {
+        self.taken
+            .iter()
+            .filter(|(_, taken)| taken.stage != Stage::Settled)
+            .map(|(offset, taken)| (*offset, taken))
+    }
+
+    /// Records taken and not settled, and their bytes.
+    pub(super) fn in_flight(&self) -> (usize, usize) {
+        self.unsettled().fold((0, 0), |(records, bytes), (_, taken)| (records + 1, bytes + taken.bytes))
+    }
+
+    pub(super) fn count(&self, stage: Stage) -> usize {
+        self.taken.values().filter(|taken| taken.stage == stage).count()
+    }
+
+    pub(super) fn unsettled_of_lane_before(&self, offset: i64) -> Option<i64> {
+        let lane = self.taken.get(&offset)?.lane?;
+        self.unsettled()
+            .find(|(before, taken)| *before < offset && taken.lane == Some(lane))
+            .map(|(before, _)| before)
+    }
+
+    /// A record that could start now: nothing before it in its lane, and no back-off that lasts.
+    pub(super) fn idle(&self, now: Now) -> Option<i64> {
+        let due = |taken: &Taken| match taken.stage {
+            Stage::Waiting => true,
+            Stage::BackingOff => now.at > taken.not_after,
+            _ => false,
+        };
+        let mut due = self.unsettled().filter(|(_, taken)| !self.pinned && due(taken));
+        due.find(|(offset, _)| self.unsettled_of_lane_before(*offset).is_none()).map(|(offset, _)| offset)
+    }
+
+    /// Where the group should go on.
+    pub(super) fn position(&self) -> Option<i64> {
+        self.unsettled().next().map(|(offset, _)| offset).or(self.next)
+    }
+
+    /// Compares a map with this account: what it tells must be so, and when it is whole, it must tell all.
+    pub(super) fn what_is_wrong_with(&self, map: &OffsetMap, position: i64, whole: bool) -> Option<String> {
+        let next = self.next?;
+        let mut failing: Vec<Failing> = Vec::new();
+        for (offset, taken) in self.unsettled().filter(|(_, taken)| taken.attempts > 0) {
+            let first_failure_s = taken.first_failure_ms?.div_euclid(1000).max(0);
+            failing.push(Failing { offset, attempts: taken.attempts, first_failure_s });
+        }
+        failing.extend(self.base.failing.iter().filter(|failing| failing.offset >= next));
+        if !failing.starts_with(&map.failing) || whole && failing.len() != map.failing.len() {
+            return Some(format!("attempts persist: {:?} are failing, not {:?}", failing, map.failing));
+        }
+        let covered = |offset: i64| offset < position || map.done.iter().any(|run| run.contains(&offset));
+        let settled =
+            self.taken.iter().filter(|(_, taken)| taken.stage == Stage::Settled).map(|(offset, _)| *offset);
+        let before = self.base.done.iter().filter(|run| run.end > next);
+        let before = before.flat_map(|run| [run.start.max(next), run.end - 1]);
+        let mut known = settled.chain(before);
+        let lost = known.find(|offset| whole && !covered(*offset))?;
+        Some(format!(
+            "commit-covers-settled: {lost} is settled and not in {map:?}; known before: {:?}",
+            self.base
+        ))
+    }
+}

@@ -1,0 +1,59 @@
+//! The partitions' logs: offsets with gaps, keys skewed or null, records that are sound, flawed or poison.
+
+use std::collections::BTreeMap;
+
+use super::dice::Dice;
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    pub offset: i64,
+    pub key: Option<u64>,
+    pub bytes: usize,
+    pub nature: Nature,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Nature {
+    /// Fails by chance.
+    Sound,
+    /// Every attempt fails as transient.
+    Flawed,
+    /// The first attempt fails for good.
+    Poison,
+}
+
+#[derive(Default)]
+pub(super) struct Log {
+    pub entries: BTreeMap<i64, Entry>,
+    end: i64,
+}
+
+impl Log {
+    pub(super) fn append(&mut self, dice: &mut Dice, keys: usize) -> i64 {
+        let gap = match dice.below(20) {
+            0..14 => 0,
+            14..19 => dice.between(1, 5),
+            _ => dice.between(1, 3000),
+        };
+        let offset = self.end + gap as i64;
+        let key = if dice.chance(10) { None } else { Some(dice.below(keys).min(dice.below(keys)) as u64) };
+        let nature = match dice.below(100) {
+            0..5 => Nature::Flawed,
+            5..9 => Nature::Poison,
+            _ => Nature::Sound,
+        };
+        self.entries.insert(offset, Entry { offset, key, bytes: dice.between(1, 300), nature });
+        self.end = offset + 1;
+        offset
+    }
+
+    /// Up to `count` records from `position` on.
+    pub(super) fn read(&self, position: i64, count: usize) -> Vec<Entry> {
+        self.entries.range(position..).take(count).map(|(_, entry)| *entry).collect()
+    }
+
+    /// One past the last record.
+    pub(super) fn end(&self) -> i64 {
+        self.end
+    }
+}

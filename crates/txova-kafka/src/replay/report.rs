@@ -1,0 +1,123 @@
+//! What a replay did, for people and for code. It must never decide anything.
+
+use std::fmt;
+
+use crate::dead_letter::EntryPlace;
+
+/// What became of every entry a replay has read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReplayReport {
+    /// Entries of the dead-letter topics, at the start. Each is counted once below.
+    pub read: u64,
+    /// Entries that cannot be read; they stay as they are.
+    pub unreadable: Vec<UnreadableEntry>,
+    /// Letters of other consumer groups.
+    pub other_groups: u64,
+    /// Letters that name no consumer group, where these were not wanted.
+    pub unnamed: u64,
+    /// Letters about which something was decided before.
+    pub resolved_before: u64,
+    /// Letters the filter did not want.
+    pub passed_over: u64,
+    /// Letters of a type that no handler here takes; they stay open.
+    pub unhandled: u64,
+    /// Letters that were handled, and recorded as such.
+    pub replayed: u64,
+    /// Letters that a handler, or the policy for such records, settled without handling, and that were recorded as such.
+    pub skipped: u64,
+    /// Letters that failed again; they stay open.
+    pub failed: Vec<FailedReplay>,
+    /// Letters that were not tried: a dry run, the limit, or a replay that ended before. They stay open.
+    pub not_reached: Vec<EntryPlace>,
+    /// What a handler's `stop` said, where that ended the replay.
+    pub stopped: Option<String>,
+    /// Whether it was a dry run.
+    pub dry_run: bool,
+}
+
+/// An entry of a dead-letter topic that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UnreadableEntry {
+    /// Where it is.
+    pub place: EntryPlace,
+    /// What was found and what was expected.
+    pub reason: String,
+}
+
+/// A letter that failed again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FailedReplay {
+    /// The entry.
+    pub entry: EntryPlace,
+    /// The event's type; empty where nobody knows.
+    pub event_type: String,
+    /// The event's id; empty where nobody knows.
+    pub event_id: String,
+    /// What went wrong, the causes behind it.
+    pub error: String,
+}
+
+/// Of longer lists so many are printed.
+const LISTED: usize = 20;
+
+impl ReplayReport {
+    /// All that is below `read`, added up. It is `read` unless this library is wrong.
+    pub fn accounted_for(&self) -> u64 {
+        let lists = self.unreadable.len() + self.failed.len() + self.not_reached.len();
+        let counts = [
+            self.other_groups,
+            self.unnamed,
+            self.resolved_before,
+            self.passed_over,
+            self.unhandled,
+            self.replayed,
+            self.skipped,
+        ];
+        counts.iter().sum::<u64>() + lists as u64
+    }
+}
+
+impl fmt::Display for ReplayReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let not_reached = if self.dry_run { "would be replayed" } else { "not reached, still open" };
+        let lines = [
+            ("replayed", self.replayed),
+            ("skipped by a handler", self.skipped),
+            ("failed again, still open", self.failed.len() as u64),
+            (not_reached, self.not_reached.len() as u64),
+            ("passed over by the filter", self.passed_over),
+            ("no handler here, still open", self.unhandled),
+            ("resolved before", self.resolved_before),
+            ("of other groups", self.other_groups),
+            ("naming no group", self.unnamed),
+            ("unreadable, still open", self.unreadable.len() as u64),
+        ];
+        let dry_run = if self.dry_run { " (dry run)" } else { "" };
+        write!(f, "{:>8}  dead letters read{dry_run}", self.read)?;
+        for (what, count) in lines.into_iter().filter(|(_, count)| *count > 0) {
+            write!(f, "\n{count:>8}  {what}")?;
+        }
+        if let Some(reason) = &self.stopped {
+            write!(f, "\nstopped: {reason}")?;
+        }
+        for failed in self.failed.iter().take(LISTED) {
+            let FailedReplay { entry, event_type, event_id, error } = failed;
+            write!(f, "\nfailed {entry} {event_type} {event_id}: {error}")?;
+        }
+        more(f, self.failed.len(), "failed")?;
+        for UnreadableEntry { place, reason } in self.unreadable.iter().take(LISTED) {
+            write!(f, "\nunreadable {place}: {reason}")?;
+        }
+        more(f, self.unreadable.len(), "unreadable")
+    }
+}
+
+fn more(f: &mut fmt::Formatter<'_>, count: usize, what: &str) -> fmt::Result {
+    match count.checked_sub(LISTED) {
+        None | Some(0) => Ok(()),
+        Some(left) => write!(f, "\n… and {left} more {what}"),
+    }
+}
