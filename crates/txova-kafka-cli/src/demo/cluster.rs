@@ -15,6 +15,8 @@ use super::view::Screen;
 
 /// Partitions of a topic on the cluster inside the process, which keeps only 5 MiB of each.
 const MOCK_PARTITIONS: i32 = 12;
+/// Where a replay writes down what it did. A real cluster is asked to make it; the one inside the process cannot.
+const RESOLUTIONS: &str = "txova.dlq.resolutions";
 /// One try at reaching a broker; it is told when it fails.
 const TRY: Duration = Duration::from_secs(4);
 /// How long a broker that is not there is tried.
@@ -42,9 +44,12 @@ impl Cluster {
 
     fn inside() -> Result<Self, DemoError> {
         let names = topic_names();
-        let topics: Vec<(&str, i32)> = names.iter().map(|name| (name.as_str(), MOCK_PARTITIONS)).collect();
-        let mock = MockKafka::start(1, &topics)
-            .map_err(|error| DemoError::Cluster(format!("the cluster inside the process does not start: {error}")))?;
+        let mut topics: Vec<(&str, i32)> =
+            names.iter().map(|name| (name.as_str(), MOCK_PARTITIONS)).collect();
+        topics.push((RESOLUTIONS, 1));
+        let mock = MockKafka::start(1, &topics).map_err(|error| {
+            DemoError::Cluster(format!("the cluster inside the process does not start: {error}"))
+        })?;
         let kafka = Kafka::new(KafkaConfig::for_brokers(mock.bootstrap()))
             .map_err(|error| DemoError::Cluster(error.to_string()))?;
         let name = format!("librdkafka's mock cluster at {}", mock.bootstrap());

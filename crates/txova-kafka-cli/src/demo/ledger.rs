@@ -169,8 +169,7 @@ impl Ledger {
     /// Trips whose completion is published and whose payment has not ended, leaving out those the payment service has
     /// refused.
     pub(crate) fn unpaid(&self) -> u64 {
-        let ended =
-            Step::PaymentCompleted.bit() | Step::PaymentFailed.bit() | Step::PaymentRefunded.bit();
+        let ended = Step::PaymentCompleted.bit() | Step::PaymentFailed.bit() | Step::PaymentRefunded.bit();
         let refused = &self.desks[Service::Payment as usize].refused;
         let open = self.published.iter().zip(refused).filter(|(published, refused)| {
             let published = published.load(Relaxed);

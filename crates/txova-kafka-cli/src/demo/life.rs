@@ -277,7 +277,10 @@ mod tests {
             let event = lives.event(moment).unwrap_or_else(|error| panic!("{moment:?}: {}", error.0));
             let record = event.to_record(&Origin::now("x")).unwrap();
             let envelope = EnvelopeRef::decode(&record.value).unwrap();
-            assert_eq!(tag::read(lives.run, Kind::Event, &envelope.id), Some((moment.trip, moment.step as u8)));
+            assert_eq!(
+                tag::read(lives.run, Kind::Event, &envelope.id),
+                Some((moment.trip, moment.step as u8))
+            );
             assert_eq!(envelope.correlation_id, lives.chain(moment.trip));
             let before = (moment.step as usize).checked_sub(1);
             let cause = before.map(|at| lives.event_id(moment.trip, Step::RIDE[at]));

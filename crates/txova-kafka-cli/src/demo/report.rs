@@ -145,12 +145,11 @@ mod tests {
     fn every_line_is_accepted_refused_with_a_reason_or_shown_as_unfinished() {
         let unreadable = vec![UnreadableLine { line: 9, column: 2, reason: "x".to_owned() }];
         let refused = [(2, Flaw::NoFare), (3, Flaw::NoDistance), (5, Flaw::NoFare)];
-        let trips = TripsReport::account("f".to_owned(), 3, refused.into_iter(), unreadable, 8, "payment-service");
+        let trips =
+            TripsReport::account("f".to_owned(), 3, refused.into_iter(), unreadable, 8, "payment-service");
         assert_eq!((trips.accepted, trips.refused, trips.unfinished), (3, 4, 1));
-        let reasons: Vec<_> = trips.reasons.iter().map(|reason| (reason.reason, reason.lines.clone())).collect();
-        assert_eq!(
-            reasons,
-            [("no distance", vec![3]), ("no fare", vec![2, 5]), ("no trip", vec![9])]
-        );
+        let reasons: Vec<_> =
+            trips.reasons.iter().map(|reason| (reason.reason, reason.lines.clone())).collect();
+        assert_eq!(reasons, [("no distance", vec![3]), ("no fare", vec![2, 5]), ("no trip", vec![9])]);
     }
 }

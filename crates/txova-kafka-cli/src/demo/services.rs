@@ -5,7 +5,6 @@ mod payment;
 mod ride;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -26,8 +25,6 @@ pub(crate) struct World {
     pub ledger: Ledger,
     pub gateway: Gateway,
     pub chains: Chains,
-    /// Dead letters that the replay has settled.
-    pub repaired: AtomicU64,
 }
 
 impl World {
@@ -54,7 +51,6 @@ impl World {
 
 /// A service that runs.
 pub(crate) struct Running {
-    pub service: Service,
     pub group: String,
     pub topics: Vec<String>,
     pub handle: AppHandle,
@@ -63,14 +59,14 @@ pub(crate) struct Running {
 
 impl Running {
     /// Runs the app; should it end by itself, `failures` says why.
-    pub(crate) fn start(service: Service, app: App, failures: mpsc::UnboundedSender<String>) -> Self {
+    pub(crate) fn start(app: App, failures: mpsc::UnboundedSender<String>) -> Self {
         let (group, topics, handle) = (app.group().to_owned(), app.topics().to_vec(), app.handle());
         let task = tokio::spawn(async move {
             if let Err(error) = app.run().await {
                 let _ = failures.send(error.to_string()); // nobody listens once the demo is over
             }
         });
-        Self { service, group, topics, handle, task }
+        Self { group, topics, handle, task }
     }
 
     /// Closes the app within `deadline` and a little.

@@ -14,7 +14,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// Events and dead letters that are still to come: 0 when everything has its end.
 pub(crate) fn open(world: &World, dead_lettered: [u64; 3], poison: u64) -> u64 {
-    let missing: u64 = Service::ALL.map(|service| missing(world, service, dead_lettered, poison)).iter().sum();
+    let missing: u64 =
+        Service::ALL.map(|service| missing(world, service, dead_lettered, poison)).iter().sum();
     missing + world.ledger.unpaid()
 }
 

@@ -10,7 +10,6 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use txova_events::topics;
-use txova_kafka::publisher::Publisher;
 use txova_kafka::shutdown_signal;
 
 use super::DemoError;
@@ -68,7 +67,6 @@ impl Stage {
             lives,
             gateway: services::Gateway::default(),
             chains: services::Chains::default(),
-            repaired: 0.into(),
         });
         let publisher = |service: Service| {
             cluster.kafka.publisher(service.name()).map_err(|error| DemoError::Cluster(error.to_string()))
@@ -78,7 +76,7 @@ impl Stage {
         let (failed, failures) = mpsc::unbounded_channel();
         let start = |service| {
             services::app(service, &cluster.kafka, &world, &publishers[1], &joining)
-                .map(|app| Running::start(service, app, failed.clone()))
+                .map(|app| Running::start(app, failed.clone()))
                 .map_err(|error| DemoError::Cluster(error.to_string()))
         };
         let [ride, payment, notification] = Service::ALL;
@@ -110,14 +108,20 @@ impl Stage {
     }
 
     /// Joining, traffic, settling, repair: until all has found its end.
-    pub(crate) async fn play(&mut self, events_per_second: u32, screen: &mut Screen) -> Result<Sums, DemoError> {
+    pub(crate) async fn play(
+        &mut self,
+        events_per_second: u32,
+        screen: &mut Screen,
+    ) -> Result<Sums, DemoError> {
         let watch = self.watch.clone();
         let [ride, payment] = watch.publishers.clone();
         let joined = joined(watch.clone(), self.topics.clone(), self.cluster.kafka.clone());
         self.until("joining", screen, joined).await??;
         for publisher in [&ride, &payment] {
             let warm = publisher.warm_up([topics::RIDES, topics::PAYMENTS, topics::LOCATIONS], WARM_UP);
-            self.until("joining", screen, warm).await?.map_err(|error| DemoError::Cluster(error.to_string()))?;
+            self.until("joining", screen, warm)
+                .await?
+                .map_err(|error| DemoError::Cluster(error.to_string()))?;
         }
         let began = Instant::now();
         let send = traffic::send(watch.world.clone(), watch.traffic.clone(), ride, events_per_second);
@@ -131,7 +135,10 @@ impl Stage {
         self.until("settling", screen, settle::settle(&watch, poison)).await?;
         let last = lag_at_end(self.cluster.kafka.clone(), self.groups.clone(), self.topics.clone());
         let lag_at_end = self.until("settling", screen, last).await?;
-        Ok(Sums { services: watch.services().await, repaired, lag_at_end, busy, elapsed: watch.elapsed() })
+        let (groups, topics) = (self.groups.clone(), self.topics.clone());
+        let letters = self.until("counting", screen, repair::letters(&kafka, &groups, &topics)).await??;
+        let services = watch.services().await;
+        Ok(Sums { services, repaired, letters, lag_at_end, busy, elapsed: watch.elapsed() })
     }
 
     /// Does `work` and shows how it goes, until it is done, a service ends by itself, or somebody has had enough.
@@ -183,7 +190,8 @@ async fn joined(
     let mut partitions = [0; 3];
     for (count, topics) in partitions.iter_mut().zip(&topics) {
         let topics: Vec<&str> = topics.iter().map(String::as_str).collect();
-        let found = kafka.topics(&topics, JOIN).await.map_err(|error| DemoError::Cluster(error.to_string()))?;
+        let found =
+            kafka.topics(&topics, JOIN).await.map_err(|error| DemoError::Cluster(error.to_string()))?;
         *count = found.iter().map(|(_, partitions)| *partitions as usize).sum();
     }
     while began.elapsed() < JOIN {
@@ -198,7 +206,11 @@ async fn joined(
     let late: Vec<String> = late
         .map(|(it, all)| format!("{} has {} of {all} partitions", it.service.name(), it.partitions))
         .collect();
-    Err(DemoError::Cluster(format!("the groups are not complete after {} s: {}", JOIN.as_secs(), late.join(", "))))
+    Err(DemoError::Cluster(format!(
+        "the groups are not complete after {} s: {}",
+        JOIN.as_secs(),
+        late.join(", ")
+    )))
 }
 
 /// What the groups are behind once their last commits are there.

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use super::ledger::Service;
-use super::repair::Repaired;
+use super::repair::{Letters, Repaired};
 use super::report::{
     ChainsReport, DeadLettersReport, EventsReport, OutageReport, Report, ServiceReport, TripsReport,
 };
@@ -19,6 +19,7 @@ use super::watch::{ServicePicture, Watch};
 pub(crate) struct Sums {
     pub services: [ServicePicture; 3],
     pub repaired: Repaired,
+    pub letters: [Letters; 3],
     pub lag_at_end: i64,
     /// From the first event sent until all was settled.
     pub busy: Duration,
@@ -63,7 +64,8 @@ impl Stage {
             cluster: self.cluster.name.clone(),
             run: self.cluster.run.to_string(),
             duration_ms: sums.elapsed.as_millis() as u64,
-            ok: lost + out_of_order + chains.broken + events.failed + trips.unfinished + sums.repaired.failed == 0,
+            ok: lost + out_of_order + chains.broken + events.failed + trips.unfinished + sums.repaired.failed
+                == 0,
             trips,
             events,
             lost,
@@ -79,7 +81,7 @@ impl Stage {
                 written,
                 replayed: sums.repaired.replayed,
                 replay_failed: sums.repaired.failed,
-                open: written.saturating_sub(sums.repaired.replayed),
+                open: sums.letters.iter().map(|letters| letters.open).sum(),
             },
             targets,
         }
@@ -88,7 +90,8 @@ impl Stage {
     fn services(&self, sums: &Sums, poison: u64) -> BTreeMap<&'static str, ServiceReport> {
         let ledger = &self.watch.world.ledger;
         let stats = self.watch.stats();
-        let dead_lettered = sums.services.map(|service| service.counts.dead_lettered);
+        // What counts is what lies in the dead-letter topics, not what anybody says to have written.
+        let dead_lettered = sums.letters.map(|letters| letters.written);
         let reports = sums.services.iter().map(|picture| {
             let (service, counts) = (picture.service, &picture.counts);
             let (published, replayed) = match service {
@@ -102,7 +105,7 @@ impl Stage {
                 handled: counts.handled,
                 skipped: counts.skipped,
                 retried: counts.retried,
-                dead_lettered: counts.dead_lettered,
+                dead_lettered: dead_lettered[service as usize],
                 replayed,
                 lost: settle::missing(&self.watch.world, service, dead_lettered, poison),
                 out_of_order: ledger.too_late(service),

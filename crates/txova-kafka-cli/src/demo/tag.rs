@@ -60,9 +60,9 @@ pub(crate) fn read(run: Run, kind: Kind, text: &str) -> Option<(u32, u8)> {
 
 /// Two bytes of FNV-1a over the others, so that a foreign id is hardly ever taken for one of ours.
 fn check(bytes: &[u8; 16]) -> [u8; 2] {
-    let hash = bytes[..14].iter().fold(0x811c_9dc5_u32, |hash, byte| {
-        (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193)
-    });
+    let hash = bytes[..14]
+        .iter()
+        .fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193));
     let [a, b, c, d] = hash.to_be_bytes();
     [a ^ c, b ^ d]
 }

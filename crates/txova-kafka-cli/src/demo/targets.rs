@@ -48,7 +48,8 @@ impl Targets {
         let p99 = measured.publish_p99_us.map(|us| us as f64 / 1_000.0);
         let seen = measured.handled + measured.dead_lettered;
         let own = measured.dead_lettered.saturating_sub(measured.planted);
-        let (rate, raw_rate) = (percent(own, seen - measured.planted.min(seen)), percent(measured.dead_lettered, seen));
+        let (rate, raw_rate) =
+            (percent(own, seen - measured.planted.min(seen)), percent(measured.dead_lettered, seen));
         let order = percent(measured.expected.saturating_sub(measured.out_of_order), measured.expected);
         Self {
             publish_p99_ms: Target {
@@ -136,6 +137,10 @@ mod tests {
         let below = Measured { publish_p99_us: Some(49_999), lag: 999, planted: 1, out_of_order: 0, ..at };
         let targets = Targets::judge(&below);
         assert_eq!(targets.all().map(|(target, _)| target.met), [true; 4]);
-        assert!(targets.dlq_rate_percent.how.contains("0.100 % with them"), "{}", targets.dlq_rate_percent.how);
+        assert!(
+            targets.dlq_rate_percent.how.contains("0.100 % with them"),
+            "{}",
+            targets.dlq_rate_percent.how
+        );
     }
 }

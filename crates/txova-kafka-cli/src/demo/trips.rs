@@ -110,19 +110,19 @@ impl Trips {
 
     fn read(source: &str, bytes: &[u8], limit: Option<usize>) -> Result<Self, TripsError> {
         let mut reader = ReaderBuilder::new().has_headers(false).flexible(true).from_reader(bytes);
-        let malformed = |line, column, reason| TripsError::Malformed {
-            source: source.to_owned(),
-            line,
-            column,
-            reason,
-        };
+        let malformed =
+            |line, column, reason| TripsError::Malformed { source: source.to_owned(), line, column, reason };
         let mut record = ByteRecord::new();
         let mut next = |record: &mut ByteRecord| {
             // The reader's own errors are those of opening and of lengths, and it reads bytes of any length.
             reader.read_byte_record(record).map_err(|error| malformed(1, 1, error.to_string()))
         };
         if !next(&mut record)? {
-            return Err(malformed(1, 1, format!("the file is empty: expected the header {}", COLUMNS.join(","))));
+            return Err(malformed(
+                1,
+                1,
+                format!("the file is empty: expected the header {}", COLUMNS.join(",")),
+            ));
         }
         check_header(&record).map_err(|(column, reason)| malformed(1, column, reason))?;
         let mut trips = Self { source: source.to_owned(), ..Self::default() };
@@ -154,7 +154,10 @@ fn check_header(header: &ByteRecord) -> Result<(), Wrong> {
         if found.as_deref() != Some(*expected) {
             let found = found.map_or_else(|| "nothing".to_owned(), |found| format!("`{found}`"));
             let header = COLUMNS.join(",");
-            return Err((at + 1, format!("found {found}, expected the column `{expected}` of the header {header}")));
+            return Err((
+                at + 1,
+                format!("found {found}, expected the column `{expected}` of the header {header}"),
+            ));
         }
     }
     match header.get(COLUMNS.len()) {

@@ -23,8 +23,11 @@ pub(crate) struct Screen {
 impl Screen {
     /// Progress on standard output, or on standard error where the output is for machines.
     pub(crate) fn open(json: bool, no_color: bool) -> Self {
-        let (out, is_terminal): (Box<dyn Write + Send>, bool) =
-            if json { (Box::new(stderr()), stderr().is_terminal()) } else { (Box::new(stdout()), stdout().is_terminal()) };
+        let (out, is_terminal): (Box<dyn Write + Send>, bool) = if json {
+            (Box::new(stderr()), stderr().is_terminal())
+        } else {
+            (Box::new(stdout()), stdout().is_terminal())
+        };
         let no_color = no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let is_live = is_terminal && !is_dumb;
@@ -92,14 +95,15 @@ impl Screen {
         let share = picture.sent as f64 / picture.total.max(1) as f64;
         let full = (share * BAR as f64).round() as usize;
         let bar = format!("{}{}", paint.good("█".repeat(full)), paint.faint("░".repeat(BAR - full)));
-        let outage = if picture.is_down {
-            paint.bad("  the payment gateway is down")
-        } else {
-            String::new()
-        };
+        let outage = if picture.is_down { paint.bad("  the payment gateway is down") } else { String::new() };
         let mut lines = vec![
             String::new(),
-            format!("  {} {bar} {:>3.0} %  {:.0} s{outage}", paint.bold(format!("{phase:<10}")), share * 100.0, picture.elapsed.as_secs_f64()),
+            format!(
+                "  {} {bar} {:>3.0} %  {:.0} s{outage}",
+                paint.bold(format!("{phase:<10}")),
+                share * 100.0,
+                picture.elapsed.as_secs_f64()
+            ),
             format!(
                 "  {:<10} {} published, {}/s, p50 {}, p99 {}",
                 "",

@@ -22,7 +22,6 @@ const RECOVERY: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug)]
 pub(crate) struct Picture {
     pub elapsed: Duration,
-    pub trips: u64,
     pub sent: u64,
     pub total: u64,
     /// Events acknowledged so far, those of handlers too.
@@ -104,7 +103,6 @@ impl Watch {
         let worst = |of: fn(&PublisherStats) -> Option<u64>| stats.iter().filter_map(of).max();
         Picture {
             elapsed: self.elapsed(),
-            trips: u64::from(self.world.lives.count()),
             sent: self.traffic.sent.load(Relaxed),
             total: self.traffic.total.load(Relaxed),
             published: stats.iter().map(|stats| stats.published).sum::<u64>(),

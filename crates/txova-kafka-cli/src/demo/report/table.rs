@@ -25,7 +25,9 @@ impl Report {
         writeln!(out)?;
         for (target, unit) in self.targets.all() {
             let verdict = if target.met { paint.good("met   ") } else { paint.bad("missed") };
-            let measured = target.measured.map_or_else(|| "not measured".to_owned(), |it| format!("{} {unit}", short(it)));
+            let measured = target
+                .measured
+                .map_or_else(|| "not measured".to_owned(), |it| format!("{} {unit}", short(it)));
             writeln!(out, "  {verdict}  {:<30}{measured:>14}", target.target)?;
             writeln!(out, "          {}", paint.faint(&target.how))?;
         }
@@ -52,7 +54,14 @@ impl Report {
             let lines: Vec<String> = reason.lines.iter().take(6).map(u64::to_string).collect();
             let more = if reason.lines.len() > 6 { ", …" } else { "" };
             let lines = format!("lines {}{more}", lines.join(", "));
-            writeln!(out, "    {:>5}  {}, refused by {} {}", reason.trips, reason.reason, reason.by, paint.faint(lines))?;
+            writeln!(
+                out,
+                "    {:>5}  {}, refused by {} {}",
+                reason.trips,
+                reason.reason,
+                reason.by,
+                paint.faint(lines)
+            )?;
         }
         for line in trips.unreadable.iter().take(5) {
             writeln!(out, "           {}:{}:{}: {}", trips.source, line.line, line.column, line.reason)?;
@@ -89,8 +98,16 @@ impl Report {
         };
         writeln!(out, "{}", paint.faint(row("", &head.map(str::to_owned))))?;
         for (name, service) in &self.services {
-            let ServiceReport { published, handled, retried, dead_lettered, replayed, lost, out_of_order, .. } =
-                service;
+            let ServiceReport {
+                published,
+                handled,
+                retried,
+                dead_lettered,
+                replayed,
+                lost,
+                out_of_order,
+                ..
+            } = service;
             let cells = [published, handled, retried, dead_lettered, replayed, lost, out_of_order];
             let line = row(name, &cells.map(|cell| thousands(*cell)));
             let broken = lost + out_of_order > 0;
@@ -102,9 +119,19 @@ impl Report {
     fn write_promises(&self, out: &mut String, paint: Paint) -> std::fmt::Result {
         let verdict = |good: bool| if good { paint.good("yes") } else { paint.bad("NO ") };
         let seen = self.lost == 0;
-        writeln!(out, "  {}  every event was handled or kept as a dead letter: {} lost", verdict(seen), self.lost)?;
+        writeln!(
+            out,
+            "  {}  every event was handled or kept as a dead letter: {} lost",
+            verdict(seen),
+            self.lost
+        )?;
         let order = self.out_of_order == 0;
-        writeln!(out, "  {}  every ride's events were seen in order: {} out of order", verdict(order), self.out_of_order)?;
+        writeln!(
+            out,
+            "  {}  every ride's events were seen in order: {} out of order",
+            verdict(order),
+            self.out_of_order
+        )?;
         let chains = &self.chains;
         let whole = chains.broken == 0;
         writeln!(

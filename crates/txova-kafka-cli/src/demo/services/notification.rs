@@ -47,7 +47,8 @@ async fn tell_payer(State(world): State<Arc<World>>, meta: Meta) {
             initiated.get(&trip).cloned()
         }
     };
-    let is_whole = cause.is_some() && meta.causation_id == cause && meta.correlation_id == world.lives.chain(trip);
+    let is_whole =
+        cause.is_some() && meta.causation_id == cause && meta.correlation_id == world.lives.chain(trip);
     world.chains.checked.fetch_add(1, Relaxed);
     world.chains.broken.fetch_add(u64::from(!is_whole), Relaxed);
 }

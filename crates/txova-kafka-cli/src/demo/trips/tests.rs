@@ -3,7 +3,10 @@ use super::*;
 const GOOD: &str = "2019-03-01T00:03:29Z,2019-03-01T00:13:32Z,40.75954,-73.97067,40.76915,-73.96696,142,236,3.476,1000,200,1580,card,yellow,3";
 
 fn read(lines: &[&str]) -> Result<Trips, TripsError> {
-    let text = std::iter::once(COLUMNS.join(",").as_str()).chain(lines.iter().copied()).collect::<Vec<_>>().join("\n");
+    let text = std::iter::once(COLUMNS.join(",").as_str())
+        .chain(lines.iter().copied())
+        .collect::<Vec<_>>()
+        .join("\n");
     Trips::read("t.csv", text.as_bytes(), None)
 }
 
@@ -61,7 +64,9 @@ fn a_line_that_is_no_trip_is_refused_with_line_column_and_expectation_and_the_ot
 #[test]
 fn a_line_that_is_no_utf8_is_refused_and_not_the_file() {
     let mut bytes = (COLUMNS.join(",") + "\n").into_bytes();
-    bytes.extend(with(8, "\u{1}").replace('\u{1}', "?").into_bytes().iter().map(|&b| if b == b'?' { 0xff } else { b }));
+    bytes.extend(
+        with(8, "\u{1}").replace('\u{1}', "?").into_bytes().iter().map(|&b| if b == b'?' { 0xff } else { b }),
+    );
     bytes.extend(b"\n");
     bytes.extend(GOOD.as_bytes());
     let trips = Trips::read("t.csv", &bytes, None).unwrap();
