@@ -78,9 +78,9 @@ impl Cluster {
     /// On a cluster with others, groups of the demo's own that begin where the topics end now.
     pub(crate) fn joining(&self) -> Joining {
         if self.is_mock {
-            Joining { prefix: String::new(), start: StartAt::Earliest }
+            Joining { prefix: String::new(), start: StartAt::Earliest, fetch_wait_ms: Some(20) }
         } else {
-            Joining { prefix: format!("demo-{}-", self.run), start: StartAt::Latest }
+            Joining { prefix: format!("demo-{}-", self.run), start: StartAt::Latest, fetch_wait_ms: None }
         }
     }
 }

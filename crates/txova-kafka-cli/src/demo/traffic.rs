@@ -17,6 +17,7 @@ use super::services::World;
 const WINDOW: u32 = 512;
 /// The outage begins after this share of all events.
 const OUTAGE_AT: f64 = 0.4;
+const RAMP_SECONDS: f64 = 2.0;
 const LONGEST_OUTAGE: Duration = Duration::from_secs(3);
 
 /// How far the traffic is.
@@ -48,7 +49,7 @@ pub(crate) async fn send(
     let began = Instant::now();
     for (index, moment) in schedule.into_iter().enumerate() {
         if events_per_second > 0 {
-            let due = began + Duration::from_secs_f64(index as f64 / f64::from(events_per_second));
+            let due = began + due_after(index, events_per_second);
             if due > Instant::now() + Duration::from_millis(2) {
                 sleep_until(due).await;
             }
@@ -90,6 +91,19 @@ pub(crate) async fn send(
     Ok(())
 }
 
+/// When the event at `index` is due: the rate is reached within `RAMP_SECONDS`, as a broker that has just been started
+/// needs it.
+fn due_after(index: usize, events_per_second: u32) -> Duration {
+    let (index, rate) = (index as f64, f64::from(events_per_second));
+    let during_ramp = rate * RAMP_SECONDS / 2.0;
+    let seconds = if index < during_ramp {
+        (2.0 * RAMP_SECONDS * index / rate).sqrt()
+    } else {
+        RAMP_SECONDS + (index - during_ramp) / rate
+    };
+    Duration::from_secs_f64(seconds)
+}
+
 /// A third of what it took so far, so that a short demo has one, too.
 fn outage_length(so_far: Duration) -> Duration {
     (so_far / 3).clamp(Duration::from_millis(300), LONGEST_OUTAGE)
@@ -99,4 +113,23 @@ async fn outage(world: Arc<World>, length: Duration) {
     world.gateway.set_down(true);
     sleep(length).await;
     world.gateway.set_down(false);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_is_reached_step_by_step_and_then_kept() {
+        let rate = 1_000;
+        let seconds: Vec<f64> =
+            [0, 250, 1_000, 2_000, 3_000].iter().map(|at| due_after(*at, rate).as_secs_f64()).collect();
+        assert_eq!(seconds, [0.0, 1.0, 2.0, 3.0, 4.0]);
+    }
+
+    #[test]
+    fn an_outage_is_never_longer_than_three_seconds() {
+        let lengths = [0, 3, 60].map(|seconds| outage_length(Duration::from_secs(seconds)).as_millis());
+        assert_eq!(lengths, [300, 1_000, 3_000]);
+    }
 }
