@@ -90,12 +90,16 @@ fn read_committed(
     }
     let assignments = assignments(&list);
     // The list goes to librdkafka as it came, with the leader epoch that belongs to each offset.
-    let begin = match start {
-        StartAt::Earliest => Offset::Beginning,
-        StartAt::Latest => Offset::End,
-    };
     for assignment in assignments.iter().filter(|assignment| assignment.committed.is_none()) {
         let partition = &assignment.partition;
+        let begin = match start {
+            StartAt::Earliest => Offset::Beginning,
+            // Not `Offset::End`, which is looked up at the first fetch: what is written before it would be passed over.
+            StartAt::Latest => consumer
+                .fetch_watermarks(&partition.topic, partition.partition, READ_COMMITTED)
+                .map(|(_, end)| Offset::Offset(end))
+                .map_err(|error| errors::at(&partition, &error))?,
+        };
         list.set_partition_offset(&partition.topic, partition.partition, begin)
             .map_err(|error| errors::at(&asked, &error))?;
     }
