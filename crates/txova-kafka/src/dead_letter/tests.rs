@@ -226,7 +226,7 @@ proptest! {
         let read = DeadLetter::decode(record.value.as_deref().unwrap()).unwrap();
         prop_assert_eq!(read.cut.is_none(), whole.size_bytes() <= budget);
         match read.body() {
-            Some(body) if !letter.envelope.is_some() => prop_assert_eq!(Some(body), letter.body()),
+            Some(body) if letter.envelope.is_none() => prop_assert_eq!(Some(body), letter.body()),
             Some(_) => {}
             None => prop_assert!(read.lacks_body() || letter.body().is_none()),
         }
