@@ -98,7 +98,7 @@ fn read_committed(
             StartAt::Latest => consumer
                 .fetch_watermarks(&partition.topic, partition.partition, READ_COMMITTED)
                 .map(|(_, end)| Offset::Offset(end))
-                .map_err(|error| errors::at(&partition, &error))?,
+                .map_err(|error| errors::at(partition, &error))?,
         };
         list.set_partition_offset(&partition.topic, partition.partition, begin)
             .map_err(|error| errors::at(&asked, &error))?;

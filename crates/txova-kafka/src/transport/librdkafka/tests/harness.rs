@@ -156,12 +156,8 @@ impl Member {
     /// Closes and waits for the end.
     pub(super) async fn close(mut self, entries: Vec<CommitEntry>) -> Result<(), ClientError> {
         let result = self.answered(|reply| Command::Close { entries, reply }).await;
-        loop {
-            match self.event().await {
-                GroupEvent::Closed => break,
-                other => panic!("expected the end, got {other:?}"),
-            }
-        }
+        let last = self.event().await;
+        assert!(matches!(last, GroupEvent::Closed), "expected the end, got {last:?}");
         assert!(self.member.events.recv().await.is_none(), "nothing follows the end");
         result
     }
