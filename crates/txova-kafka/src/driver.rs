@@ -321,7 +321,7 @@ impl Driver {
         if let Err(error) = &answer {
             warn!(%error, "a commit failed and is tried again");
         }
-        self.engine.committed(answer.as_ref().map(|()| ()), self.clock.now());
+        self.engine.committed(answer.as_ref().copied(), self.clock.now());
     }
 
     fn closed(&mut self, answer: Result<(), ClientError>) {

@@ -219,19 +219,11 @@ impl<R: Clone> Engine<R> {
         [timer, self.commits.wake_at(), self.leaving.wake_at()].into_iter().flatten().min()
     }
 
-    pub(crate) fn counts(&self) -> Counts {
-        self.counts
-    }
-
     /// The record under way that `ticket` names; `None` when its assignment is over or it is settled.
     fn find(&mut self, ticket: Ticket) -> Option<&mut Live<R>> {
         self.live
             .get_mut(ticket.index as usize)
             .filter(|live| live.serial == ticket.serial || broken(Mutation::TakesLateOutcomes))
-    }
-
-    fn ticket(&self, index: u32) -> Option<Ticket> {
-        self.live.get(index as usize).map(|live| Ticket { index, serial: live.serial })
     }
 
     /// Lets go of a record that is done with: its place in the window, its lane, its share of the limits.

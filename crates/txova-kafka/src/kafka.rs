@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::app::AppBuilder;
 use crate::client_error::ClientError;
 use crate::config::{ConfigError, KafkaConfig};
-use crate::publisher::{ConnectError, Publisher};
+use crate::publisher::{self, ConnectError, Publisher};
 use crate::record::TopicPartition;
 use crate::transport::librdkafka::Librdkafka;
 use crate::transport::{NewTopic, Transport};
@@ -26,6 +26,8 @@ use crate::transport::{NewTopic, Transport};
 pub struct Kafka {
     pub(crate) config: Arc<KafkaConfig>,
     pub(crate) transport: Arc<dyn Transport>,
+    /// Whether the transport is made from the configuration, and anew where that changes.
+    is_configured: bool,
 }
 
 /// Why there is no talking to the cluster.
@@ -48,7 +50,7 @@ impl Kafka {
     pub fn new(config: KafkaConfig) -> Result<Self, KafkaError> {
         config.validate()?;
         let transport = Librdkafka::new(config.client_properties()?)?;
-        Ok(Self { config: Arc::new(config), transport: Arc::new(transport) })
+        Ok(Self { config: Arc::new(config), transport: Arc::new(transport), is_configured: true })
     }
 
     /// The cluster that the environment names (`TXOVA_KAFKA_BROKERS`, …); see [`KafkaConfig::from_env`].
@@ -60,14 +62,20 @@ impl Kafka {
     }
 
     pub(crate) fn over(transport: Arc<dyn Transport>, config: KafkaConfig) -> Self {
-        Self { config: Arc::new(config), transport }
+        Self { config: Arc::new(config), transport, is_configured: false }
     }
 
-    /// The same cluster with other settings for what is made from here on. The connection stays as it is.
-    pub fn with(&self, edit: impl FnOnce(&mut KafkaConfig)) -> Self {
+    /// The same cluster with other settings.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn with(&self, edit: impl FnOnce(&mut KafkaConfig)) -> Result<Self, KafkaError> {
         let mut config = (*self.config).clone();
         edit(&mut config);
-        Self { config: Arc::new(config), transport: self.transport.clone() }
+        match self.is_configured {
+            true => Self::new(config),
+            false => Ok(Self::over(self.transport.clone(), config)),
+        }
     }
 
     /// The settings.
@@ -80,8 +88,7 @@ impl Kafka {
     /// # Errors
     /// An empty name, wrong settings, what the client refuses. An absent broker is no error here.
     pub fn publisher(&self, service: impl Into<String>) -> Result<Publisher, ConnectError> {
-        let config = (*self.config).clone();
-        Publisher::builder(config).source(service).over(self.transport.clone()).connect()
+        publisher::connect(self, service.into())
     }
 
     /// A consumer app for `service` (`"ride-service"`), whose group is `{service}-group` unless the configuration names

@@ -1,4 +1,4 @@
-//! Domain events on Kafka that are never lost, never out of order for a key, and always explainable.
+#![doc = include_str!("../README.md")]
 
 mod app;
 mod attempt;

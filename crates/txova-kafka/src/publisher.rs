@@ -14,17 +14,17 @@ use txova_events::ToRecord;
 use self::answer::Answer;
 pub use self::answer::PublishHandle;
 use self::buffer::Buffer;
-pub use self::builder::{ConnectError, PublisherBuilder};
+pub use self::connect::ConnectError;
+pub(crate) use self::connect::connect;
 pub use self::error::{PublishError, PublishErrorKind, Written};
 pub use self::stats::{CloseReport, PublisherStats};
 use crate::client_error::ClientError;
-use crate::config::KafkaConfig;
 use crate::record::OutgoingRecord;
 use crate::transport::{Delivery, Producer};
 
 mod answer;
 mod buffer;
-mod builder;
+mod connect;
 mod error;
 mod event;
 mod histogram;
@@ -33,6 +33,19 @@ mod stats;
 mod tests;
 
 /// Publishes events. A clone is the same publisher: one connection, one buffer, one order.
+///
+/// ```
+/// use txova_kafka::{OutgoingRecord, testing::Cluster};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let publisher = Cluster::new().kafka().publisher("ride-service")?;
+/// let record = OutgoingRecord { topic: "notes".into(), value: Some("hello".into()), ..Default::default() };
+/// let published = publisher.publish_record(record).await?;
+/// assert_eq!((&*published.topic, published.offset), ("notes", 0));
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// | | comes back | with |
 /// |---|---|---|
@@ -86,11 +99,6 @@ impl Published {
 }
 
 impl Publisher {
-    /// A publisher with `config`, still without the name of its service.
-    pub fn builder(config: KafkaConfig) -> PublisherBuilder {
-        PublisherBuilder::new(config)
-    }
-
     /// Publishes an event and waits for the broker's acknowledgement.
     ///
     /// # Errors

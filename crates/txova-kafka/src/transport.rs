@@ -34,10 +34,7 @@ pub(crate) trait Transport: Send + Sync + fmt::Debug {
     ///
     /// The ends are fixed by the caller; offsets that compaction or transaction markers took are passed over. Order
     /// is kept inside a partition. The receiver's end of stream is the end of all ranges; dropping it stops reading.
-    fn read(
-        &self,
-        ranges: Vec<ReadRange>,
-    ) -> Result<mpsc::Receiver<Result<(TopicPartition, Record), ClientError>>, ClientError>;
+    fn read(&self, ranges: Vec<ReadRange>) -> Result<RecordStream, ClientError>;
 
     /// Topics of the cluster with their number of partitions; only `topics` where some are named.
     fn topics(
@@ -68,6 +65,9 @@ pub(crate) trait Transport: Send + Sync + fmt::Debug {
         timeout: Duration,
     ) -> BoxFuture<'static, Result<Vec<Option<Committed>>, ClientError>>;
 }
+
+/// Records that are read without a group; an error is the last of it.
+pub(crate) type RecordStream = mpsc::Receiver<Result<(TopicPartition, Record), ClientError>>;
 
 /// How to join a group.
 #[derive(Clone, Debug)]

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 
-use crate::config::{ConfigError, ConsumerConfig};
+use crate::config::ConsumerConfig;
 use crate::driver::DriverSettings;
 use crate::engine::{Retry, Settings};
 use crate::handler::Handler;
-use crate::kafka::Kafka;
+use crate::kafka::{Kafka, KafkaError};
 use crate::router::{Policy, Router, RouterError, Unexpected};
 use crate::transport::JoinOptions;
 
@@ -20,6 +20,7 @@ use super::{App, AppHandle};
 #[derive(Debug)]
 pub struct AppBuilder {
     kafka: Kafka,
+    consumer: ConsumerConfig,
     service: String,
     router: Router,
 }
@@ -32,8 +33,8 @@ pub struct BuildError {
     pub service: String,
     /// What is wrong with its handlers.
     pub router: Option<RouterError>,
-    /// What is wrong with its settings.
-    pub config: Option<ConfigError>,
+    /// What is wrong with its settings, or what the client refuses.
+    pub kafka: Option<KafkaError>,
 }
 
 impl fmt::Display for BuildError {
@@ -42,8 +43,8 @@ impl fmt::Display for BuildError {
         if let Some(router) = &self.router {
             write!(f, "\n{router}")?;
         }
-        if let Some(config) = &self.config {
-            write!(f, "\n{config}")?;
+        if let Some(kafka) = &self.kafka {
+            write!(f, "\n{kafka}")?;
         }
         Ok(())
     }
@@ -53,7 +54,7 @@ impl std::error::Error for BuildError {}
 
 impl AppBuilder {
     pub(crate) fn new(kafka: Kafka, service: String) -> Self {
-        Self { kafka, service, router: Router::new() }
+        Self { consumer: kafka.config.consumer.clone(), kafka, service, router: Router::new() }
     }
 
     /// See [`Router::handle`].
@@ -111,7 +112,7 @@ impl AppBuilder {
 
     /// Changes the consumer's settings for this app.
     pub fn consumer(mut self, edit: impl FnOnce(&mut ConsumerConfig)) -> Self {
-        self.kafka = self.kafka.with(|config| edit(&mut config.consumer));
+        edit(&mut self.consumer);
         self
     }
 
@@ -120,15 +121,16 @@ impl AppBuilder {
     /// # Errors
     /// All that is wrong, at once, each with the setting it is about.
     pub fn build(self) -> Result<App, BuildError> {
-        let Self { kafka, service, router } = self;
-        let kafka = kafka.with(|config| {
-            config.consumer.group.get_or_insert_with(|| format!("{service}-group"));
+        let Self { kafka, mut consumer, service, router } = self;
+        consumer.group.get_or_insert_with(|| format!("{service}-group"));
+        let kafka = kafka.with(|config| config.consumer = consumer).and_then(|kafka| {
+            kafka.config.validate_consumer()?;
+            Ok(kafka)
         });
-        let (routes, config) = (router.build(), kafka.config.validate_consumer());
-        let routes = match (routes, config) {
-            (Ok(routes), Ok(())) => routes,
-            (routes, config) => {
-                return Err(BuildError { service, router: routes.err(), config: config.err() });
+        let (routes, kafka) = match (router.build(), kafka) {
+            (Ok(routes), Ok(kafka)) => (routes, kafka),
+            (routes, kafka) => {
+                return Err(BuildError { service, router: routes.err(), kafka: kafka.err() });
             }
         };
         let consumer = &kafka.config.consumer;

@@ -43,7 +43,8 @@ impl KafkaConfig {
         );
         if connection.security_protocol.uses_tls() {
             let tls = &connection.tls;
-            list.put_path("ssl.ca.location", tls.ca_file.as_deref());
+            // The vendored OpenSSL knows no system's store: without a file the usual places are looked through.
+            list.put_path("ssl.ca.location", Some(tls.ca_file.as_deref().unwrap_or(Path::new("probe"))));
             list.put_path("ssl.certificate.location", tls.cert_file.as_deref());
             list.put_path("ssl.key.location", tls.key_file.as_deref());
             if let Some(password) = password(tls.key_password.as_ref(), tls.key_password_file.as_deref())? {

@@ -57,8 +57,9 @@ impl<R: Clone> Engine<R> {
         }
         self.commits.due = None;
         self.commits.settled = 0;
-        let changed =
-            self.partitions.iter().filter(|(_, partition)| partition.changed && !partition.draining);
+        let changed = self.partitions.iter().filter(|(slot, partition)| {
+            partition.changed && !self.leaving.gives_back(*slot, partition.epoch)
+        });
         let slots: Vec<usize> = changed.map(|(slot, _)| slot).collect();
         let mut in_flight = Vec::with_capacity(slots.len());
         let mut entries = Vec::with_capacity(slots.len());

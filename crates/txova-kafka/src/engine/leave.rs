@@ -100,6 +100,11 @@ impl Leaving {
         self.closing.is_some()
     }
 
+    /// Whether a partition waits for [`Action::Release`], which carries its last commit.
+    pub(super) fn gives_back(&self, slot: usize, epoch: u64) -> bool {
+        self.revocations.iter().any(|revocation| revocation.slots.contains(&(slot, epoch)))
+    }
+
     pub(super) fn wants_to_stop(&self) -> bool {
         self.stop.is_some()
     }

@@ -1,5 +1,7 @@
 //! The engine by script and by seed. A script reads as given, when, then; `simulation` runs whole worlds from a seed.
 
+#![allow(clippy::single_range_in_vec_init, reason = "a list of one run is what is meant")]
+
 mod attempts;
 mod commits;
 mod invariants;

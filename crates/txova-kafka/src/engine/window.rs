@@ -107,6 +107,7 @@ impl Window {
 }
 
 #[cfg(test)]
+#[allow(clippy::single_range_in_vec_init, reason = "a list of one run is what is meant")]
 mod tests {
     use super::*;
 

@@ -13,6 +13,8 @@ use std::time::Duration;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 
+use self::in_flight::{InFlight, take};
+use self::wait::Wait;
 use super::answer::Answer;
 use super::error::{Place, PublishError, PublishErrorKind};
 use super::histogram::Histogram;
@@ -20,6 +22,9 @@ use super::{Published, PublisherStats};
 use crate::client_error::ClientError;
 use crate::record::OutgoingRecord;
 use crate::transport::{Delivery, Producer};
+
+mod in_flight;
+mod wait;
 
 /// Records that one turn hands over at most, so that no caller works for all the others forever.
 const TURN_RECORDS: usize = 256;
@@ -53,6 +58,8 @@ struct State {
     waiting: BTreeMap<u64, Waiting>,
     ready: VecDeque<Placed>,
     handed_over: usize,
+    /// Answers on their way to those who wait for them; their places are free already.
+    telling: usize,
     is_handing_over: bool,
     is_closed: bool,
     published: u64,
@@ -228,20 +235,28 @@ impl Buffer {
         }
     }
 
-    /// Gives a place back and passes it on.
-    fn answered(self: &Arc<Self>, size_bytes: usize, is_published: bool) {
+    /// Counts an answer, then gives its place back and passes it on; [`told`](Self::told) follows.
+    fn answered(&self, size_bytes: usize, is_published: bool) {
         let mut state = self.lock();
         state.handed_over -= 1;
         state.records -= 1;
         state.bytes -= size_bytes;
+        state.telling += 1;
         if is_published {
             state.published += 1;
         } else {
             state.failed += 1;
         }
         state.grant(self.limits);
-        let is_idle = state.records == 0;
-        drop(state);
+    }
+
+    /// The answer has reached whoever waits for it.
+    fn told(self: &Arc<Self>) {
+        let is_idle = {
+            let mut state = self.lock();
+            state.telling -= 1;
+            state.is_idle()
+        };
         if is_idle {
             self.idle.notify_waiters();
             self.idle_for_threads.notify_all();
@@ -260,12 +275,12 @@ impl Buffer {
         self.stats()
     }
 
-    /// Waits until everything is answered.
+    /// Waits until everything is answered, and the answers have been told.
     pub(super) async fn idle(&self) {
         loop {
             let mut told = std::pin::pin!(self.idle.notified());
             told.as_mut().enable();
-            if self.lock().records == 0 {
+            if self.lock().is_idle() {
                 return;
             }
             told.await;
@@ -275,7 +290,7 @@ impl Buffer {
     /// As [`idle`](Self::idle), for a thread. False where the time was over first.
     pub(super) fn block_until_idle(&self, timeout: Duration) -> bool {
         let state = self.lock();
-        let waited = self.idle_for_threads.wait_timeout_while(state, timeout, |state| state.records > 0);
+        let waited = self.idle_for_threads.wait_timeout_while(state, timeout, |state| !state.is_idle());
         let (state, result) = waited.unwrap_or_else(PoisonError::into_inner);
         drop(state);
         !result.timed_out()
@@ -311,6 +326,10 @@ impl State {
         self.records < limits.records && self.bytes + size_bytes <= limits.bytes
     }
 
+    fn is_idle(&self) -> bool {
+        self.records == 0 && self.telling == 0
+    }
+
     fn take_place(&mut self, placed: Placed) {
         self.records += 1;
         self.bytes += placed.size_bytes;
@@ -337,68 +356,6 @@ impl Drop for Turn<'_> {
     fn drop(&mut self) {
         self.0.lock().is_handing_over = false;
     }
-}
-
-/// A place in the queue for a place; dropped, it is given up.
-struct Wait {
-    buffer: Arc<Buffer>,
-    ticket: u64,
-    granted: oneshot::Receiver<()>,
-}
-
-impl Wait {
-    /// False where the place was granted already.
-    fn withdraw(&self) -> bool {
-        let mut state = self.buffer.lock();
-        let withdrawn = state.waiting.remove(&self.ticket);
-        // Those behind may fit where this one did not.
-        state.grant(self.buffer.limits);
-        drop(state);
-        self.buffer.hand_over_ready();
-        withdrawn.is_some()
-    }
-}
-
-impl Drop for Wait {
-    fn drop(&mut self) {
-        self.withdraw();
-    }
-}
-
-/// A record the client has. Ends exactly once: dropped without an answer, it says so.
-struct InFlight {
-    buffer: Arc<Buffer>,
-    size_bytes: usize,
-    since: Instant,
-    pending: Option<(Place, Answer)>,
-}
-
-impl InFlight {
-    fn end(mut self, result: impl FnOnce(Place) -> Result<Published, PublishError>) {
-        self.end_once(result);
-    }
-
-    fn end_once(&mut self, result: impl FnOnce(Place) -> Result<Published, PublishError>) {
-        let Some((place, answer)) = self.pending.take() else { return };
-        let result = result(place);
-        let is_published = result.is_ok();
-        if is_published {
-            let latency_us = self.since.elapsed().as_micros();
-            self.buffer.latencies.record(u64::try_from(latency_us).unwrap_or(u64::MAX));
-        }
-        answer.give(result);
-        self.buffer.answered(self.size_bytes, is_published);
-    }
-}
-
-impl Drop for InFlight {
-    fn drop(&mut self) {
-        self.end_once(|place| Err(PublishError::unanswered(place)));
-    }
-}
-
-fn take(slot: &Mutex<Option<InFlight>>) -> Option<InFlight> {
-    slot.lock().unwrap_or_else(PoisonError::into_inner).take()
 }
 
 pub(super) fn place_of(record: &OutgoingRecord) -> Place {

@@ -8,6 +8,8 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 use super::*;
+use crate::config::KafkaConfig;
+use crate::kafka::Kafka;
 use crate::testing::Cluster;
 use crate::transport::{DeliveryCallback, JoinOptions};
 
@@ -26,7 +28,7 @@ const SECOND: Duration = Duration::from_secs(1);
 fn publisher(cluster: &Cluster, change: impl FnOnce(&mut crate::config::PublisherConfig)) -> Publisher {
     let mut config = KafkaConfig::default();
     change(&mut config.publisher);
-    Publisher::builder(config).source("ride-service").in_memory(cluster).connect().unwrap()
+    Kafka::over(Arc::new(cluster.clone()), config).publisher("ride-service").unwrap()
 }
 
 fn cluster() -> Cluster {

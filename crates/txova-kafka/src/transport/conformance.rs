@@ -19,6 +19,7 @@ mod producing;
 mod reading;
 mod records;
 mod scripts;
+mod storm;
 
 /// The longest any event may take. Nothing sleeps: a test that hangs this long is broken.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -117,6 +118,7 @@ macro_rules! sentences_with_a_script {
         $test!(scripts, holes_in_the_log_are_passed_over);
         $test!(scripts, reading_what_retention_took_is_an_error_that_names_it);
         $test!(scripts, a_member_asked_for_all_it_has_gets_it_again_in_a_new_epoch);
+        $test!(scripts, a_release_hands_over_at_once_and_the_old_owner_reads_no_more);
         $test!(scripts, commits_fail_as_scripted_and_then_work_again);
         $test!(scripts, produces_fail_as_scripted_and_say_whether_the_record_was_written);
         $test!(scripts, a_topic_that_is_down_holds_records_in_order_or_times_them_out);

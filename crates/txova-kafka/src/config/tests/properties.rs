@@ -59,7 +59,20 @@ fn the_password_of_a_file_has_no_end_of_line() {
 
 #[test]
 fn the_client_takes_every_property_it_is_given() {
-    for config in [KafkaConfig::for_brokers("127.0.0.1:1"), unusual()] {
+    let mut tls = KafkaConfig::for_brokers("127.0.0.1:1");
+    tls.connection.security_protocol = SecurityProtocol::Tls;
+    let mechanisms = [SaslMechanism::Plain, SaslMechanism::ScramSha256, SaslMechanism::ScramSha512];
+    let with_users = mechanisms.map(|mechanism| {
+        let mut config = tls.clone();
+        config.connection.security_protocol = SecurityProtocol::SaslTls;
+        config.connection.tls.verify_hostname = false;
+        config.connection.sasl.mechanism = mechanism;
+        config.connection.sasl.username = Some("ride".to_owned());
+        config.connection.sasl.password = Some("hunter2".into());
+        config
+    });
+    let plain = [KafkaConfig::for_brokers("127.0.0.1:1"), unusual(), tls];
+    for config in plain.into_iter().chain(with_users) {
         assert_eq!(config.validate(), Ok(()));
         let properties = config.client_properties().unwrap();
         let client = |role: Vec<(String, String)>| {

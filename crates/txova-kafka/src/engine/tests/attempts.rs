@@ -144,5 +144,5 @@ fn dead_letters_are_written_again_with_back_off() {
         rig.pass(MS);
         assert!(rig.writing.contains_key(&(0, 0)));
     }
-    assert_eq!(rig.engine.counts().dead_letter_failures, 7);
+    assert_eq!(rig.counts().dead_letter_failures, 7);
 }

@@ -77,7 +77,7 @@ fn a_failed_commit_is_sent_again_with_back_off() {
     }
     rig.committed(Ok(()));
     assert_eq!(rig.commits.last().unwrap()[0].offset, 1);
-    assert_eq!((rig.engine.counts().commits, rig.engine.counts().commit_failures), (1, 7));
+    assert_eq!((rig.counts().commits, rig.counts().commit_failures), (1, 7));
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn what_was_done_before_two_restarts_is_not_done_again() {
     rig.take(0, 1..10);
     assert_eq!(rig.running(), vec![(0, 1), (0, 4), (0, 5), (0, 6), (0, 9)]);
     assert_eq!(rig.running[&(0, 9)].attempt, 2);
-    assert_eq!(rig.engine.counts().known, 4);
+    assert_eq!(rig.counts().known, 4);
     for at in rig.running() {
         rig.ok(at);
     }

@@ -38,7 +38,7 @@ fn settled_is_what_a_handler_said_ok_or_skip_to_or_whose_dead_letter_is_acknowle
     );
     rig.written((0, 3), Ok(()));
     assert_eq!(read(&rig.commit_one()).1.done, vec![1..4]);
-    let counts = rig.engine.counts();
+    let counts = rig.counts();
     assert_eq!((counts.handled, counts.skipped, counts.dead_lettered), (1, 1, 1));
 }
 
@@ -99,7 +99,7 @@ fn epoch_what_is_over_neither_starts_nor_settles_nor_dead_letters_nor_commits() 
     rig.engine.dead_lettered(late_letter, Ok(()), rig.now);
     rig.pass(SECOND * 60);
     assert_eq!((rig.running(), rig.commits.len()), (vec![], 0));
-    assert_eq!(rig.engine.counts().handled + rig.engine.counts().dead_lettered, 0);
+    assert_eq!(rig.counts().handled + rig.counts().dead_lettered, 0);
 }
 
 #[test]
@@ -149,7 +149,7 @@ fn nothing_dropped_every_outcome_leaves_the_record_settled_waiting_or_dead_lette
         rig.assign(0, 0);
         rig.take(0, [0]);
         rig.fail((0, 0), class);
-        let counts = rig.engine.counts();
+        let counts = rig.counts();
         let settled = counts.skipped == 1;
         let status = rig.engine.status(rig.now.at);
         let held = status.partitions[0].oldest.as_ref().map(|stuck| stuck.offset) == Some(0);

@@ -1,5 +1,7 @@
 //! Bugs that were found in other engines for Kafka. Each test says where; none may ever happen here.
 
+use std::time::Duration;
+
 use super::rig::{MS, Rig, SECOND, failing, name, read, rig, settings};
 use crate::client_error::ClientErrorKind::TimedOut;
 use crate::engine::Settings;
@@ -40,6 +42,24 @@ fn a_healthy_neighbour_does_not_reset_an_attempt_counter() {
         rig.pass(SECOND * 4);
     }
     assert_eq!(rig.writing[&(0, 0)].attempts, 4);
+}
+
+/// spring-projects/spring-kafka #4708: after a cooperative rebalance the partitions a member keeps stay unconsumed.
+#[test]
+fn kept_partitions_go_on_after_a_cooperative_rebalance() {
+    let mut rig = Rig::new(Settings { max_in_flight_records: 8, ..settings() });
+    rig.assign(0, 0);
+    rig.assign(1, 0);
+    rig.take(0, 0..4);
+    assert!(rig.paused.contains(&0));
+    rig.revoke(&[1], SECOND);
+    assert_eq!(rig.released.len(), 1);
+    assert!(rig.paused.is_empty(), "all the room is its own now");
+    rig.take(0, 4..6);
+    assert_eq!(rig.running().len(), 6);
+    rig.assign(1, 0);
+    rig.take(1, [0]);
+    assert_eq!(rig.running().len(), 7);
 }
 
 /// confluentinc/parallel-consumer #826: at a revocation the offset of a record is committed that was polled and never
@@ -104,7 +124,7 @@ fn a_commit_is_never_outside_what_was_read_however_often_a_quiet_partition_moves
     let map = OffsetMap { done: vec![19..20], failing: vec![failing(18, 1)] };
     for _ in 0..5 {
         assert_eq!(read(&entry), (17, map.clone()));
-        rig.revoke(&[0], MS * 0);
+        rig.revoke(&[0], Duration::ZERO);
         entry = rig.released.pop().unwrap().remove(0);
         rig.assign_entry(&entry);
     }

@@ -180,6 +180,26 @@ fn partitions_that_come_while_closing_start_nothing_and_keep_their_map() {
 }
 
 #[test]
+fn a_close_goes_on_committing_while_it_waits_so_that_a_kill_meanwhile_costs_little() {
+    let mut rig = rig();
+    rig.assign(0, 0);
+    rig.assign(1, 0);
+    rig.take(0, 0..2);
+    rig.take(1, 0..2);
+    rig.close(SECOND * 30);
+    rig.revoke(&[1], SECOND * 30);
+    rig.ok((0, 0));
+    rig.ok((1, 0));
+    assert_eq!(rig.commit_one().offset, 1, "and what is given back is committed when it is released");
+    rig.ok((0, 1));
+    rig.ok((1, 1));
+    assert_eq!(
+        (rig.released[0][0].offset, rig.closed.as_ref().map(|entries| entries[0].offset)),
+        (2, Some(2))
+    );
+}
+
+#[test]
 fn a_second_close_can_bring_the_deadline_nearer_and_not_farther() {
     let mut rig = rig();
     rig.assign(0, 0);

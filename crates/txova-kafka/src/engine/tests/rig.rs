@@ -8,7 +8,8 @@ use std::time::Duration;
 use crate::client_error::{ClientError, ClientErrorKind};
 use crate::engine::offset_map::{self, Failing, OffsetMap};
 use crate::engine::{
-    Action, CloseReport, DeadLetterOrder, Engine, Incoming, Moment, Now, Offered, Retry, Settings, Start,
+    Action, CloseReport, Counts, DeadLetterOrder, Engine, Incoming, Moment, Now, Offered, Retry, Settings,
+    Start,
 };
 use crate::outcome::{ErrorClass, Failure, Outcome};
 use crate::record::TopicPartition;
@@ -215,6 +216,10 @@ impl Rig {
     pub(super) fn committed(&mut self, answer: Result<(), ClientErrorKind>) {
         self.engine.committed(answer.map_err(error).as_ref().copied(), self.now);
         self.act();
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        self.engine.status(self.now.at).counts
     }
 
     pub(super) fn running(&self) -> Vec<At> {

@@ -97,7 +97,7 @@ fn duplicates_after_a_pause_and_a_resume_crossed_are_dropped() {
     rig.ok((0, 1));
     rig.take(0, 0..6);
     assert_eq!(rig.running(), vec![(0, 0), (0, 2), (0, 3), (0, 4), (0, 5)]);
-    assert_eq!(rig.engine.counts().received, 6);
+    assert_eq!(rig.counts().received, 6);
 }
 
 #[test]

@@ -3,9 +3,13 @@
 //!
 //! `TXOVA_SIM_SEEDS=n` runs more worlds, `TXOVA_SIM_SEED=s` begins at a seed: alone, it runs that one world.
 
+mod actions;
 mod checker;
+mod commit_checks;
 mod dice;
+mod group;
 mod lease;
+mod leaving_checks;
 mod log;
 mod mutations;
 mod world;
@@ -23,7 +27,7 @@ use crate::transport::Committed;
 const SEEDS: u64 = 300;
 const STEPS: usize = 700;
 /// What must have happened somewhere: worlds where nothing happens prove nothing.
-const EVENTS: [&str; 25] = [
+const EVENTS: [&str; 26] = [
     "attempts restored",
     "cancelled",
     "close",
@@ -44,6 +48,7 @@ const EVENTS: [&str; 25] = [
     "partition lost",
     "pause",
     "release",
+    "retention",
     "resume",
     "stale",
     "start",
@@ -144,7 +149,8 @@ fn chaos(world: &mut World) {
         912..945 => world.tell_lost(m),
         945..950 => world.crash(m),
         950..955 => world.close(m),
-        955..960 => world.dlq_is_up = world.dice.chance(60),
+        955..957 => world.retain(),
+        957..960 => world.dlq_is_up = world.dice.chance(60),
         960..990 => pass(world, 1_000),
         990..997 => pass(world, 30_000),
         _ => world.now.unix_ms += world.dice.below(7_200_000) as i64 - 3_600_000,
@@ -201,9 +207,10 @@ fn calm(world: &mut World) -> Result<(), String> {
 }
 
 fn is_finished(world: &World) -> bool {
-    let committed = |(log, committed): (&Log, &Option<Committed>)| {
-        let end = committed.as_ref().is_some_and(|c| c.offset == log.end() && c.metadata.is_empty());
-        end || log.entries.is_empty()
+    let finished = |(log, committed): (&Log, &Option<Committed>)| {
+        let position = committed.as_ref().map_or(0, |committed| committed.offset);
+        let bare = committed.as_ref().is_none_or(|committed| committed.metadata.is_empty());
+        log.read(position, 1).is_empty() && (bare || position < log.end())
     };
-    world.checker.all_is_settled() && world.logs.iter().zip(&world.group).all(committed)
+    world.checker.all_is_settled() && world.logs.iter().zip(&world.group).all(finished)
 }

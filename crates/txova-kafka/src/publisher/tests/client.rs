@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use futures_util::FutureExt;
+
 use super::*;
 use crate::client_error::ClientErrorKind;
 use crate::record::{Record, TopicPartition};
@@ -24,6 +26,8 @@ pub(super) struct HandClient {
     manner: Manner,
     pub(super) kept: Mutex<Vec<(OutgoingRecord, DeliveryCallback)>>,
     pub(super) taken: Mutex<Vec<Bytes>>,
+    /// Runs inside the next `send`.
+    pub(super) meanwhile: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
 
 #[derive(Clone)]
@@ -37,11 +41,17 @@ impl std::fmt::Debug for HandTransport {
 
 /// A publisher over a client of that manner.
 pub(super) fn by_hand(manner: Manner, buffer_records: usize) -> (Publisher, Arc<HandClient>) {
-    let client = Arc::new(HandClient { manner, kept: Mutex::default(), taken: Mutex::default() });
+    let client = Arc::new(HandClient {
+        manner,
+        kept: Mutex::default(),
+        taken: Mutex::default(),
+        meanwhile: Mutex::default(),
+    });
     let mut config = KafkaConfig::default();
-    config.publisher.buffer_records = buffer_records;
+    (config.publisher.buffer_records, config.publisher.buffer_bytes) = (buffer_records, 3_000);
+    config.publisher.max_message_bytes = 3_000;
     let transport = Arc::new(HandTransport(Arc::clone(&client)));
-    (Publisher::builder(config).source("test").over(transport).connect().unwrap(), client)
+    (Kafka::over(transport, config).publisher("test").unwrap(), client)
 }
 
 impl HandClient {
@@ -62,6 +72,10 @@ impl Producer for HandClient {
             return Err(ClientError::new(ClientErrorKind::Other, "not taken"));
         }
         self.taken.lock().unwrap().push(record.value.clone().unwrap());
+        let meanwhile = self.meanwhile.lock().unwrap().take();
+        if let Some(meanwhile) = meanwhile {
+            meanwhile();
+        }
         match self.manner {
             Manner::Keep => self.kept.lock().unwrap().push((record, done)),
             Manner::AnswerAtOnce => done(Ok(Delivery { partition: 0, offset: 0 })),
@@ -161,4 +175,42 @@ async fn an_answer_on_a_thread_without_a_runtime_reaches_the_caller() {
     let handle = publisher.enqueue_record(record("1")).await.unwrap();
     std::thread::spawn(move || client.answer()).join().unwrap();
     handle.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_comes_while_another_is_handing_over_is_handed_over_too_however_much_it_is() {
+    for manner in [Manner::AnswerAtOnce, Manner::Keep] {
+        let (publisher, client) = by_hand(manner, 1_000);
+        let numbers: Vec<String> = (0..900).map(|number| number.to_string()).collect();
+        let (first, rest) = (numbers[0].clone(), numbers[1..].to_vec());
+        let clone = publisher.clone();
+        *client.meanwhile.lock().unwrap() = Some(Box::new(move || {
+            for number in rest {
+                let record = OutgoingRecord { key: None, value: Some(number.into()), ..record("") };
+                drop(clone.enqueue_record(record).now_or_never().expect("there is room").unwrap());
+            }
+        }));
+        let record = OutgoingRecord { key: None, ..record(first) };
+        drop(publisher.enqueue_record(record).await.unwrap());
+        while !client.kept.lock().unwrap().is_empty() {
+            client.answer();
+        }
+        assert_eq!(client.taken(), numbers, "{manner:?}");
+        assert_eq!((publisher.stats().published, publisher.stats().in_flight), (900, 0), "{manner:?}");
+    }
+}
+
+#[tokio::test]
+async fn who_has_the_answer_finds_it_counted() {
+    let (publisher, client) = by_hand(Manner::Keep, 10);
+    let (sender, counted) = tokio::sync::oneshot::channel();
+    let event = txova_events::PaymentCompleted {
+        payment_id: txova_events::PaymentId::new(),
+        transaction_ref: String::new(),
+    };
+    let clone = publisher.clone();
+    publisher.publish_async(&event, move |_| sender.send(clone.stats()).unwrap()).await.unwrap();
+    client.answer();
+    let stats = counted.await.unwrap();
+    assert_eq!((stats.published, stats.in_flight), (1, 0));
 }

@@ -85,6 +85,7 @@ async fn an_event_published_in_a_handler_inherits_correlation_cause_and_trace_by
 }
 
 #[tokio::test(start_paused = true)]
+#[allow(clippy::async_yields_async)] // called inside, awaited outside: that is the point
 async fn every_way_to_publish_inherits_and_the_moment_of_the_call_counts() {
     let cluster = Cluster::new().with_topic(PAYMENTS, 1);
     let publisher = publisher(&cluster, |_| {});

@@ -21,18 +21,17 @@ async fn calls_that_wait_for_a_place_are_written_in_the_order_they_were_made() {
 
 #[tokio::test]
 async fn a_small_record_does_not_overtake_a_large_one_that_waits() {
-    let (publisher, client) = by_hand(Manner::Keep, 2);
-    let place = |value: &'static str| publisher.enqueue_record(record(value));
-    let _one = place("1").await.unwrap();
-    let _two = place("2").await.unwrap();
-    let (mut three, mut four) = (Box::pin(place("3")), Box::pin(place("4")));
-    assert!(three.as_mut().now_or_never().is_none());
-    assert!(four.as_mut().now_or_never().is_none());
+    let (publisher, client) = by_hand(Manner::Keep, 10); // 3,000 bytes
+    let place = |size: usize| publisher.enqueue_record(record("x".repeat(size)));
+    let _half = place(1_500).await.unwrap();
+    let (mut large, mut small) = (Box::pin(place(2_900)), Box::pin(place(10)));
+    assert!(large.as_mut().now_or_never().is_none());
+    assert!(small.as_mut().now_or_never().is_none(), "there is room for it, but not its turn");
     client.answer();
-    // Whoever is polled first: the place is the third's.
-    assert!(four.as_mut().now_or_never().is_none());
-    assert!(three.as_mut().now_or_never().is_some());
-    assert_eq!(client.taken(), ["1", "2", "3"]);
+    assert!(small.as_mut().now_or_never().is_some());
+    assert!(large.as_mut().now_or_never().is_some());
+    let sizes: Vec<usize> = client.taken().iter().map(Bytes::len).collect();
+    assert_eq!(sizes, [1_500, 2_900, 10]);
 }
 
 #[tokio::test]

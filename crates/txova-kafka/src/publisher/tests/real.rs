@@ -7,7 +7,7 @@ use crate::client_error::ClientErrorKind;
 use crate::transport::librdkafka::mock::MockKafka;
 
 fn connect(config: KafkaConfig) -> Publisher {
-    Publisher::builder(config).source("ride-service").connect().unwrap()
+    Kafka::new(config).unwrap().publisher("ride-service").unwrap()
 }
 
 #[tokio::test]
@@ -26,7 +26,7 @@ async fn an_absent_broker_is_told_with_its_address_and_what_waits_for_it_was_not
 async fn what_the_client_refuses_is_said_when_connecting() {
     let mut config = KafkaConfig::for_brokers("127.0.0.1:1");
     config.connection.properties.insert("no.such.property".to_owned(), "hidden".into());
-    let error = Publisher::builder(config).source("ride-service").connect().unwrap_err();
+    let error = Kafka::new(config).unwrap().publisher("ride-service").map(drop).unwrap_err();
     let ConnectError::Client(client) = &error else { panic!("{error}") };
     assert_eq!(client.kind, ClientErrorKind::Config);
     assert!(error.to_string().contains("no.such.property"), "{error}");

@@ -8,12 +8,12 @@ use crate::testing::ProduceFault;
 
 #[test]
 fn a_publisher_without_a_source_or_with_wrong_settings_is_refused_before_anything_is_opened() {
-    let error = Publisher::builder(KafkaConfig::for_brokers("kafka:9092")).connect().unwrap_err();
-    assert_eq!(error, ConnectError::SourceMissing);
+    let error = Kafka::new(KafkaConfig::for_brokers("kafka:9092")).unwrap().publisher(" ").map(drop);
+    assert_eq!(error, Err(ConnectError::SourceMissing));
 
     let mut config = KafkaConfig::for_brokers("kafka");
     config.publisher.max_in_flight = 6;
-    let error = Publisher::builder(config).source("ride-service").connect().unwrap_err().to_string();
+    let error = Kafka::new(config).unwrap_err().to_string();
     assert!(error.contains("connection.brokers") && error.contains("publisher.max_in_flight"), "{error}");
 }
 

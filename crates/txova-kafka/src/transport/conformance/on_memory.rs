@@ -81,18 +81,30 @@ sentences_for_several_members!(on_memory);
 sentences_with_a_script!(on_memory);
 
 #[test]
-fn on_an_eager_cluster_a_newcomer_makes_everybody_give_everything_back() {
+fn on_an_eager_cluster_everybody_gives_everything_back_before_anything_is_given_out() {
     let bench = OnMemory { cluster: Cluster::new().with_eager_rebalances(), names: AtomicU32::new(1) };
     paused_runtime().block_on(async {
         let (topic, group) = (bench.topic(4).await, bench.group());
-        let mut first = Probe::assigned(&bench, options(&group, &topic), 4).await;
-        let second = Probe::join(bench.transport(), options(&group, &topic));
-        first.until("a revocation", |first| first.revoked.is_some()).await;
-        assert_eq!(first.revoked.as_ref().map(Vec::len), Some(4));
-        let mut members = [first, second];
-        until_all("two each", &mut members, |members| members.iter().all(|member| member.owned.len() == 2))
-            .await;
-        assert_eq!(members[0].assignments.len(), 2, "it was assigned anew");
+        let mut members = vec![Probe::assigned(&bench, options(&group, &topic), 4).await];
+        members.push(Probe::join(bench.transport(), options(&group, &topic)));
+        let settled = |count: usize| {
+            move |members: &[Probe]| members.iter().all(|member| member.owned.len() == 4 / count)
+        };
+        until_all("two each", &mut members, settled(2)).await;
+        assert_eq!(members[0].assignments.len(), 2, "all four were taken, two came again");
+        members.extend([0, 1].map(|_| Probe::join(bench.transport(), options(&group, &topic))));
+        members[0].until("a revocation", |member| member.revoked.is_some()).await;
+        members[1].until("a revocation", |member| member.revoked.is_some()).await;
+        assert_eq!(members[0].revoked.as_ref().map(Vec::len), Some(2));
+        members[0].release(Vec::new()).await.expect("nothing to commit");
+        for member in &mut members {
+            member.take_what_is_there().await;
+        }
+        assert!(
+            members[2].assignments.is_empty() && members[3].assignments.is_empty(),
+            "the second has two still"
+        );
+        until_all("one each", &mut members, settled(4)).await;
     });
 }
 

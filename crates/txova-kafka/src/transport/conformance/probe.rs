@@ -51,6 +51,8 @@ pub(super) struct Probe {
     pub owned: BTreeMap<TopicPartition, u64>,
     /// Records of its partitions, as they came, those of ended epochs left out.
     pub seen: Vec<(TopicPartition, Record)>,
+    /// Where each partition goes on: behind the last record its current epoch brought.
+    read: BTreeMap<TopicPartition, i64>,
     /// Batches that came when their epoch had ended: epoch, partition, offsets.
     pub ended: Vec<(u64, TopicPartition, Vec<i64>)>,
     /// The revocation to be answered.
@@ -72,6 +74,7 @@ impl Probe {
             owned: BTreeMap::new(),
             seen: Vec::new(),
             ended: Vec::new(),
+            read: BTreeMap::new(),
             revoked: None,
             lost: Vec::new(),
             troubles: Vec::new(),
@@ -138,9 +141,13 @@ impl Probe {
             GroupEvent::Assigned { epoch, partitions } => {
                 let newest = self.assignments.keys().last().copied().unwrap_or_default();
                 assert!(epoch > newest, "epoch {epoch} came after {newest}");
-                for Assignment { partition, .. } in &partitions {
+                for Assignment { partition, committed } in &partitions {
                     let before = self.owned.insert(partition.clone(), epoch);
                     assert_eq!(before, None, "{partition} was assigned twice");
+                    match committed {
+                        Some(committed) => self.read.insert(partition.clone(), committed.offset),
+                        None => self.read.remove(partition),
+                    };
                 }
                 self.assignments.insert(epoch, partitions);
             }
@@ -152,6 +159,10 @@ impl Probe {
             }
             GroupEvent::Lost { partitions } => {
                 self.owned.retain(|partition, _| !partitions.contains(partition));
+                if let Some(revoked) = &mut self.revoked {
+                    revoked.retain(|partition| !partitions.contains(partition));
+                }
+                self.revoked.take_if(|revoked| revoked.is_empty());
                 self.lost.extend(partitions);
             }
             GroupEvent::Trouble(error) => self.troubles.push(error),
@@ -175,6 +186,9 @@ impl Probe {
         let offsets: Vec<i64> = batch.records.iter().map(|record| record.offset).collect();
         assert!(offsets.is_sorted_by(|a, b| a < b), "{} came as {offsets:?}", batch.partition);
         if self.owned.get(&batch.partition) == Some(&batch.epoch) {
+            if let Some(last) = offsets.last() {
+                self.read.insert(batch.partition.clone(), last + 1);
+            }
             self.seen.extend(batch.records.into_iter().map(|record| (batch.partition.clone(), record)));
         } else {
             self.ended.push((batch.epoch, batch.partition, offsets));
@@ -192,12 +206,9 @@ impl Probe {
         self.seen.iter().filter(|(of, _)| of == partition).map(|(_, record)| record.offset).collect()
     }
 
-    /// A commit entry for each of `partitions` behind the last record seen of it.
+    /// A commit entry for each of `partitions` that has been read, where its current epoch goes on.
     pub(super) fn progress(&self, partitions: &[TopicPartition]) -> Vec<CommitEntry> {
-        let behind = |partition: &TopicPartition| {
-            let last = *self.offsets(partition).last()?;
-            Some(entry(partition, last + 1, ""))
-        };
+        let behind = |partition: &TopicPartition| Some(entry(partition, *self.read.get(partition)?, ""));
         partitions.iter().filter_map(behind).collect()
     }
 

@@ -161,6 +161,21 @@ pub(super) async fn a_member_asked_for_all_it_has_gets_it_again_in_a_new_epoch(b
     member.until("epoch 2", |member| member.owned.get(&partition) == Some(&2)).await;
 }
 
+pub(super) async fn a_release_hands_over_at_once_and_the_old_owner_reads_no_more(bench: &dyn Bench) {
+    let (group, partition, mut first) = reader_of_ten(bench).await;
+    let mut second = Probe::join(bench.transport(), options(&group, &partition.topic));
+    let before = Instant::now();
+    script(bench).move_to(&group, &partition, ids(bench, &group)[1]).expect("it is there");
+    first.until("a revocation", |first| first.revoked.is_some()).await;
+    first.release(vec![entry(&partition, 10, "")]).await.expect("the commit of a release");
+    second.until("the partition", |second| second.owned.len() == 1).await;
+    assert_eq!(before.elapsed(), Duration::ZERO, "nobody waited for a timeout");
+    write(bench, numbered(&partition, 10, 20)).await;
+    second.until("what came after", |second| second.seen.len() >= 10).await;
+    first.take_what_is_there().await;
+    assert_eq!((first.seen.len(), first.ended), (10, Vec::new()));
+}
+
 pub(super) async fn commits_fail_as_scripted_and_then_work_again(bench: &dyn Bench) {
     let (group, partition, member) = reader_of_ten(bench).await;
     let committed = || script(bench).committed_by(&group, &partition).map(|(offset, _)| offset);

@@ -1,11 +1,12 @@
 //! Questions to the cluster, asked and answered on the calling thread: topics, the ends of logs, committed offsets.
 
 use std::collections::BTreeMap;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::MetadataTopic;
 
 use super::super::{Committed, Watermarks};
@@ -16,6 +17,8 @@ use super::{errors, worker};
 use crate::client_error::{ClientError, ClientErrorKind};
 use crate::record::TopicPartition;
 
+/// How long to wait before a group's coordinator is asked for again.
+const COORDINATOR_PAUSE: Duration = Duration::from_millis(100);
 /// How long the search for an offset that is out of range may take for each partition.
 const SEARCH: Duration = Duration::from_secs(5);
 
@@ -118,9 +121,16 @@ pub(super) fn committed(
         list.add_partition(&partition.topic, partition.partition);
     }
     let place = format!("group {group}");
-    let list = consumer
-        .committed_offsets(list, timeout)
-        .map_err(|error| explain(settings, &consumer, &place, &error))?;
+    let deadline = Instant::now() + timeout;
+    let list = loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match consumer.committed_offsets(list.clone(), left) {
+            Ok(list) => break list,
+            // A cluster that has just started, or moves the group, says so until it is done.
+            Err(error) if is_moving(&error) && left > COORDINATOR_PAUSE => thread::sleep(COORDINATOR_PAUSE),
+            Err(error) => return Err(explain(settings, &consumer, &place, &error)),
+        }
+    };
     for element in list.elements() {
         element.error().map_err(|error| {
             errors::at(format_args!("{place}, {}-{}", element.topic(), element.partition()), &error)
@@ -129,6 +139,17 @@ pub(super) fn committed(
     let mut found: BTreeMap<_, _> =
         assignments(&list).into_iter().map(|each| (each.partition, each.committed)).collect();
     Ok(partitions.iter().map(|partition| found.remove(partition).flatten()).collect())
+}
+
+fn is_moving(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::NotCoordinator
+                | RDKafkaErrorCode::CoordinatorNotAvailable
+                | RDKafkaErrorCode::CoordinatorLoadInProgress
+        )
+    )
 }
 
 /// Which of the positions are not in their logs, in words.

@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use super::lease::{Lease, Stage};
 use super::log::{Entry, Log};
-use crate::client_error::{ClientError, ClientErrorKind};
 use crate::config::Order;
 use crate::engine::offset_map::{self, OffsetMap};
-use crate::engine::{CloseReport, DeadLetterOrder, Moment, Now, Offered, Settings, Start};
+use crate::engine::{DeadLetterOrder, Moment, Now, Offered, Settings, Start};
 use crate::outcome::{ErrorClass, Outcome};
-use crate::transport::{CommitEntry, Committed};
+use crate::transport::Committed;
 
 pub(super) struct Checker {
     pub settings: Settings,
@@ -20,29 +19,29 @@ pub(super) struct Checker {
     /// What happened, by count: a world where nothing happens proves nothing.
     pub events: BTreeMap<&'static str, usize>,
     /// Records to which no handler said ok or skip yet, and whose dead letter is not acknowledged.
-    unsettled: Vec<BTreeSet<i64>>,
-    leases: BTreeMap<(usize, i32), Lease>,
-    members: BTreeMap<usize, Member>,
+    pub(super) unsettled: Vec<BTreeSet<i64>>,
+    pub(super) leases: BTreeMap<(usize, i32), Lease>,
+    pub(super) members: BTreeMap<usize, Member>,
 }
 
 #[derive(Default)]
-struct Member {
-    stopped: bool,
-    closing: Option<Closing>,
-    revoke_by: Option<Moment>,
+pub(super) struct Member {
+    pub(super) stopped: bool,
+    pub(super) closing: Option<Closing>,
+    pub(super) revoke_by: Option<Moment>,
     /// The broker refused a map of this member's for its length: it may write less.
-    cut: bool,
+    pub(super) cut: bool,
     /// What the commit under way tells of, by epoch.
-    commit: Option<Vec<(i32, u64)>>,
+    pub(super) commit: Option<Vec<(i32, u64)>>,
     /// After a refusal the next commit may take its time.
-    no_commit_before: Moment,
+    pub(super) no_commit_before: Moment,
 }
 
-struct Closing {
-    deadline: Moment,
-    drained: usize,
-    abandoned: usize,
-    returned: usize,
+pub(super) struct Closing {
+    pub(super) deadline: Moment,
+    pub(super) drained: usize,
+    pub(super) abandoned: usize,
+    pub(super) returned: usize,
 }
 
 impl Checker {
@@ -72,6 +71,12 @@ impl Checker {
         self.unsettled[p].insert(offset);
     }
 
+    /// What was before `start` is gone, handled or not.
+    pub(super) fn removed(&mut self, p: usize, start: i64) {
+        self.unsettled[p] = self.unsettled[p].split_off(&start);
+        self.saw("retention");
+    }
+
     pub(super) fn all_is_settled(&self) -> bool {
         self.unsettled.iter().all(BTreeSet::is_empty)
     }
@@ -80,7 +85,7 @@ impl Checker {
         self.leases.get(&(m, p))
     }
 
-    fn leases_of(&self, m: usize) -> impl Iterator<Item = (i32, &Lease)> {
+    pub(super) fn leases_of(&self, m: usize) -> impl Iterator<Item = (i32, &Lease)> {
         self.leases.range((m, i32::MIN)..=(m, i32::MAX)).map(|((_, p), lease)| (*p, lease))
     }
 
@@ -288,169 +293,5 @@ impl Checker {
             taken.stage = Stage::Down;
         }
         self.saw(if written { "dead letter written" } else { "dead letter refused" });
-    }
-
-    /// A commit is sent, or the last one of an assignment.
-    pub(super) fn sent(&mut self, m: usize, entries: &[CommitEntry], leaving: bool) {
-        let mut told = vec![];
-        for entry in entries {
-            self.entry(m, entry, leaving);
-            if let Some(lease) = self.leases.get_mut(&(m, entry.partition.partition)) {
-                lease.told();
-                told.push((entry.partition.partition, lease.epoch));
-            }
-        }
-        let member = self.members.get_mut(&m).expect("it runs");
-        if !leaving {
-            let before = member.commit.replace(told);
-            self.holds(before.is_none(), || format!("member {m} has two commits under way"));
-        }
-    }
-
-    /// The broker has answered a commit.
-    pub(super) fn answered(&mut self, m: usize, answer: &Result<(), ClientError>, now: Now) {
-        let member = self.members.get_mut(&m).expect("it runs");
-        let told = member.commit.take().unwrap_or_default();
-        let Err(error) = answer else { return };
-        member.cut |= error.kind == ClientErrorKind::OffsetMetadataTooLarge;
-        member.no_commit_before = now.at + Duration::from_millis(3_200);
-        for (p, epoch) in told {
-            if let Some(lease) = self.leases.get_mut(&(m, p)).filter(|lease| lease.epoch == epoch) {
-                lease.changed(now);
-            }
-        }
-        self.saw("commit refused");
-    }
-
-    /// What an engine wants committed is true, and all it can tell.
-    fn entry(&mut self, m: usize, entry: &CommitEntry, leaving: bool) {
-        let p = entry.partition.partition;
-        let at = format!("the commit of {p}@{} by member {m}", entry.offset);
-        let Some(lease) = self.leases.get(&(m, p)) else {
-            return self.holds(false, || format!("epoch: {at} is of no assignment"));
-        };
-        let (draining, position) = (lease.draining, lease.position());
-        self.holds(leaving || !draining, || format!("epoch: {at} crosses a revocation"));
-        self.holds(position == Some(entry.offset), || {
-            format!("sparse, commit-covers-settled: {at} should be at {position:?}")
-        });
-        let Ok(map) = offset_map::decode(entry.offset, &entry.metadata) else {
-            return self.holds(false, || format!("commit-covers-settled: {at} has metadata nobody can read"));
-        };
-        let limit = self.settings.max_metadata_bytes;
-        self.holds(entry.metadata.len() <= limit, || format!("bounded: {at} has too much metadata"));
-        let covered =
-            |offset: &i64| *offset < entry.offset || map.done.iter().any(|run| run.contains(offset));
-        let loose = self.unsettled[p as usize].iter().copied().find(covered);
-        self.holds(loose.is_none(), || {
-            format!("commit-covers-settled: {at} covers {loose:?}, which is not settled")
-        });
-        let kind = match (map.done.is_empty(), map.failing.is_empty()) {
-            (true, true) => "commit of a position",
-            (false, true) => "commit with done records",
-            (true, false) => "commit with failing records",
-            (false, false) => "commit with both",
-        };
-        self.saw(kind);
-        let whole = limit >= 100 && entry.metadata.len() * 4 < limit && !self.members[&m].cut;
-        let lack = self.leases[&(m, p)].what_is_wrong_with(&map, entry.offset, whole);
-        self.holds(lack.is_none(), || format!("{}: {at}", lack.unwrap_or_default()));
-    }
-
-    pub(super) fn revoking(&mut self, m: usize, partitions: &[i32], deadline: Moment) {
-        for p in partitions {
-            if let Some(lease) = self.leases.get_mut(&(m, *p)) {
-                lease.draining = true;
-            }
-        }
-        self.members.get_mut(&m).expect("it runs").revoke_by = Some(deadline);
-    }
-
-    pub(super) fn closing(&mut self, m: usize, deadline: Moment) {
-        for (_, lease) in self.leases.range_mut((m, i32::MIN)..=(m, i32::MAX)) {
-            lease.draining = true;
-        }
-        let closing = Closing { deadline, drained: 0, abandoned: 0, returned: 0 };
-        self.members.get_mut(&m).expect("it runs").closing = Some(closing);
-    }
-
-    /// An assignment is over.
-    pub(super) fn over(&mut self, m: usize, p: i32) {
-        let Some(lease) = self.leases.remove(&(m, p)) else { return };
-        if let Some(closing) = &mut self.members.get_mut(&m).expect("it runs").closing {
-            let cut_off = lease.count(Stage::Running) + lease.count(Stage::Writing);
-            closing.abandoned += cut_off;
-            closing.returned += lease.in_flight().0 - cut_off;
-        }
-    }
-
-    pub(super) fn released(&mut self, m: usize, partitions: &[i32], now: Now) {
-        let deadline = self.members.get_mut(&m).expect("it runs").revoke_by.take();
-        self.left_in_time(m, partitions, deadline, now);
-    }
-
-    fn left_in_time(&mut self, m: usize, partitions: &[i32], deadline: Option<Moment>, now: Now) {
-        let closing = self.members[&m].closing.as_ref().map(|closing| closing.deadline);
-        let due = deadline.into_iter().chain(closing).min().is_some_and(|deadline| deadline <= now.at);
-        let mut leases = partitions.iter().filter_map(|p| self.leases.get(&(m, *p)));
-        let busy = leases.any(|lease| lease.count(Stage::Running) + lease.count(Stage::Writing) > 0);
-        let mut leases = partitions.iter().filter_map(|p| self.leases.get(&(m, *p)));
-        let untold = leases.any(|lease| lease.untold_since.is_some());
-        self.holds(!untold, || format!("member {m} left without committing what it could"));
-        self.holds(due || !busy, || {
-            format!("close is bounded: member {m} left before its handlers ended or its deadline")
-        });
-    }
-
-    pub(super) fn closed(&mut self, m: usize, now: Now) {
-        let all: Vec<i32> = self.leases_of(m).map(|(p, _)| p).collect();
-        self.left_in_time(m, &all, None, now);
-        for p in all {
-            self.over(m, p);
-        }
-    }
-
-    pub(super) fn reported(&mut self, m: usize, report: &CloseReport) {
-        let Some(closing) = &self.members[&m].closing else { return };
-        let own = (closing.drained, closing.abandoned, closing.returned);
-        let told = (report.drained, report.abandoned.len(), report.returned);
-        self.holds(own == told, || {
-            format!("close is bounded: the report says {told:?} (drained, abandoned, returned), not {own:?}")
-        });
-    }
-
-    /// Nothing is left to be done at this moment: nothing may be overdue.
-    pub(super) fn rested(
-        &mut self,
-        m: usize,
-        wake_at: Option<Moment>,
-        paused: impl Fn(i32) -> bool,
-        now: Now,
-    ) {
-        self.holds(wake_at.is_none_or(|at| at > now.at), || {
-            format!("member {m} would spin: it wants to wake in the past")
-        });
-        let member = &self.members[&m];
-        let stopped = member.stopped;
-        let late = |deadline: Option<Moment>| deadline.is_some_and(|deadline| deadline <= now.at);
-        let overdue = late(member.revoke_by) || late(member.closing.as_ref().map(|closing| closing.deadline));
-        let going = || self.leases_of(m).filter(|(_, lease)| !lease.draining);
-        let fetching = going().find(|(p, lease)| lease.pinned && !paused(*p)).map(|(p, _)| p);
-        let busy: usize = self.leases_of(m).map(|(_, lease)| lease.count(Stage::Running)).sum();
-        let free = !stopped && busy < self.settings.concurrency;
-        let idle = going().find_map(|(p, lease)| lease.idle(now).filter(|_| free).map(|offset| (p, offset)));
-        let may_commit = self.members[&m].commit.is_none() && self.members[&m].no_commit_before <= now.at;
-        let interval = self.settings.commit_interval;
-        let silent = may_commit
-            && going().any(|(_, lease)| lease.untold_since.is_some_and(|at| at + interval <= now.at));
-        let many =
-            going().map(|(_, lease)| lease.untold).sum::<usize>() >= self.settings.commit_every_records;
-        self.holds(!silent, || format!("a commit of member {m} is overdue by time"));
-        self.holds(!(may_commit && many), || format!("a commit of member {m} is overdue by count"));
-        self.holds(!overdue, || format!("close is bounded: member {m} is past its deadline"));
-        self.holds(fetching.is_none(), || format!("a down DLQ pins: {fetching:?} goes on fetching"));
-        self.holds(idle.is_none(), || {
-            format!("nothing dropped: {idle:?} could start at member {m} and does not")
-        });
     }
 }

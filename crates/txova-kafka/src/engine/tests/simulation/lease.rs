@@ -13,7 +13,10 @@ pub(super) struct Lease {
     /// What came with the committed offset.
     base: OffsetMap,
     pub taken: BTreeMap<i64, Taken>,
+    /// Nothing starts any more.
     pub draining: bool,
+    /// It is being given back, and the release carries the last commit.
+    pub revoked: bool,
     pub pinned: bool,
     /// Since when there is something that no commit has told.
     pub untold_since: Option<Moment>,
@@ -57,6 +60,7 @@ impl Lease {
             base,
             taken: BTreeMap::new(),
             draining: false,
+            revoked: false,
             pinned: false,
             untold_since: None,
             untold: 0,

@@ -25,6 +25,8 @@ pub(super) enum Nature {
 #[derive(Default)]
 pub(super) struct Log {
     pub entries: BTreeMap<i64, Entry>,
+    /// Records before were removed by retention.
+    start: i64,
     end: i64,
 }
 
@@ -49,7 +51,13 @@ impl Log {
 
     /// Up to `count` records from `position` on.
     pub(super) fn read(&self, position: i64, count: usize) -> Vec<Entry> {
-        self.entries.range(position..).take(count).map(|(_, entry)| *entry).collect()
+        self.entries.range(position.max(self.start)..).take(count).map(|(_, entry)| *entry).collect()
+    }
+
+    /// Removes records up to some place; answers with it.
+    pub(super) fn retain(&mut self, dice: &mut Dice) -> i64 {
+        self.start += dice.below((self.end - self.start) as usize) as i64;
+        self.start
     }
 
     /// One past the last record.

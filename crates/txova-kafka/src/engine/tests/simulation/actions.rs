@@ -1,0 +1,101 @@
+//! Carries out what an engine asks, as a driver and a client would, and shows all of it to the checker.
+
+use super::world::{Work, World};
+use crate::client_error::ClientError;
+use crate::engine::Action;
+use crate::transport::CommitEntry;
+
+impl World {
+    /// Carries out what an engine asks until it rests.
+    pub(super) fn act(&mut self, m: usize) {
+        for _ in 0..100_000 {
+            if self.checker.violation.is_some() {
+                return;
+            }
+            let Some(action) = self.members[m].engine.next_action(self.now) else {
+                let member = &self.members[m];
+                let paused = |p: i32| member.clients.get(&p).is_none_or(|client| client.paused);
+                return self.checker.rested(m, member.engine.wake_at(), paused, self.now);
+            };
+            if self.act_once(m, action) {
+                return;
+            }
+        }
+        self.checker.holds(false, || format!("member {m} never rests"));
+    }
+
+    /// True when the member has left.
+    fn act_once(&mut self, m: usize, action: Action<i64>) -> bool {
+        match action {
+            Action::Start(start) => {
+                self.checker.started(m, &start, &self.logs, self.now);
+                let p = start.partition.partition;
+                let epoch = self.checker.lease(m, p).map_or(0, |lease| lease.epoch);
+                self.members[m].running.push(Work { ticket: start.ticket, at: (p, start.record), epoch });
+            }
+            Action::DeadLetter(order) => {
+                self.checker.ordered_dead_letter(m, &order);
+                let p = order.partition.partition;
+                let epoch = self.checker.lease(m, p).map_or(0, |lease| lease.epoch);
+                self.members[m].writing.push(Work { ticket: order.ticket, at: (p, order.record), epoch });
+            }
+            Action::Commit(entries) => {
+                self.checker.sent(m, &entries, false);
+                self.members[m].commit = Some((entries, None));
+            }
+            Action::Pause(name) | Action::Resume(name)
+                if !self.members[m].clients.contains_key(&name.partition) => {}
+            Action::Pause(name) => self.pause(m, name.partition, true),
+            Action::Resume(name) => self.pause(m, name.partition, false),
+            Action::Cancel(ticket) => {
+                self.checker.saw("cancelled");
+                let member = &mut self.members[m];
+                let place = member.running.iter().position(|work| work.ticket == ticket);
+                if let Some(place) = place {
+                    member.late.push(member.running.swap_remove(place)); // else it ended by itself just before
+                }
+            }
+            Action::Release(entries) => {
+                self.checker.saw("release");
+                self.checker.sent(m, &entries, true);
+                let partitions = self.members[m].revoking.take().unwrap_or_default();
+                self.checker.released(m, &partitions, self.now);
+                let _ = self.commit_in_order(m, &entries); // nobody is there to be told
+                for p in partitions {
+                    self.checker.over(m, p);
+                    self.members[m].clients.remove(&p);
+                    self.owners[p as usize].take_if(|owner| *owner == m);
+                }
+            }
+            Action::Close(entries) => {
+                self.checker.saw("close");
+                self.checker.sent(m, &entries, true);
+                self.checker.closed(m, self.now);
+                let answer = self.commit_in_order(m, &entries);
+                let report = self.members[m].engine.closed(answer);
+                self.checker.reported(m, &report);
+                self.begin_anew(m);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The client carries commands out in order: a commit sent before goes first.
+    fn commit_in_order(&mut self, m: usize, entries: &[CommitEntry]) -> Result<(), ClientError> {
+        if let Some((before, None)) = self.members[m].commit.clone() {
+            let answer = self.write(m, &before);
+            self.members[m].commit = Some((before, Some(answer)));
+        }
+        self.write(m, entries)
+    }
+
+    fn pause(&mut self, m: usize, p: i32, paused: bool) {
+        if let Some(client) = self.members[m].clients.get_mut(&p) {
+            let changes = client.paused != paused;
+            self.checker.saw(if paused { "pause" } else { "resume" });
+            client.paused = paused;
+            self.checker.holds(changes, || format!("member {m} pauses or resumes {p} twice"));
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! A call that waits for a place. It must never know what becomes of the record afterwards.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::Buffer;
+
+/// A place in the queue for a place; dropped, it is given up.
+pub(super) struct Wait {
+    pub(super) buffer: Arc<Buffer>,
+    pub(super) ticket: u64,
+    pub(super) granted: oneshot::Receiver<()>,
+}
+
+impl Wait {
+    /// False where the place was granted already.
+    pub(super) fn withdraw(&self) -> bool {
+        let mut state = self.buffer.lock();
+        let withdrawn = state.waiting.remove(&self.ticket);
+        // Those behind may fit where this one did not.
+        state.grant(self.buffer.limits);
+        drop(state);
+        self.buffer.hand_over_ready();
+        withdrawn.is_some()
+    }
+}
+
+impl Drop for Wait {
+    fn drop(&mut self) {
+        self.withdraw();
+    }
+}
