@@ -79,7 +79,7 @@ async fn phases(args: &Args, seed: u64) -> Result<Vec<Report>> {
     let journals = args.place.prepare().await?;
     let mut reports = Vec::new();
     for nodes in [1, 3].into_iter().filter(|nodes| args.nodes.is_none_or(|only| only == *nodes)) {
-        let (records, seconds) = if args.long { (200_000, 240) } else { (12_000, 35) };
+        let (records, seconds) = if args.long { (200_000, 240) } else { (40_000, 30) };
         let phase = Phase {
             nodes,
             records: args.records.unwrap_or(records),

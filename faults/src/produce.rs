@@ -30,8 +30,10 @@ pub(crate) struct Produced {
     pub(crate) place: Option<(i32, i64)>,
 }
 
-/// The share that is there before the first fault: members begin far behind.
-const AT_ONCE: f64 = 0.3;
+/// The share that is there before the first fault: members begin far behind. The rest comes in bursts, so that they fall
+/// behind again and again.
+const AT_ONCE: f64 = 0.2;
+const BURST: Duration = Duration::from_secs(6);
 
 impl Load {
     /// The records, in order.
@@ -52,7 +54,7 @@ impl Load {
             let work_ms = match dice.below(200) {
                 0..50 => 0,
                 199 => dice.between(100, 300) as u32,
-                _ => dice.between(1, 8) as u32,
+                _ => dice.between(1, 15) as u32,
             };
             Numbered { key, number, kind, work_ms, filler: "x".repeat(dice.between(20, 200) as usize) }
         })
@@ -63,7 +65,8 @@ impl Load {
 pub(crate) async fn produce(kafka: &Kafka, load: Load) -> Result<Vec<Produced>> {
     publish(kafka, load.events(), move |index| {
         let paced = (f64::from(index) / f64::from(load.records) - AT_ONCE) / (1.0 - AT_ONCE);
-        load.spread.mul_f64(paced.max(0.0))
+        let at = load.spread.mul_f64(paced.max(0.0));
+        BURST.mul_f64((at.as_secs_f64() / BURST.as_secs_f64()).floor())
     })
     .await
 }

@@ -1,11 +1,15 @@
 //! The members of the group and what is done to them. It plans by chance and decides nothing about records.
 
+use std::fmt;
+use std::fs::File;
+use std::io::Write as _;
 use std::time::Duration;
 
 use serde::Serialize;
 use tokio::time::{Instant, sleep};
 
 use crate::check::{Rule, Story};
+use crate::clock::At;
 use crate::dice::Dice;
 use crate::failure::Result;
 use crate::journal::{self, Note};
@@ -15,6 +19,8 @@ use crate::process::{Faults, Member, Setup};
 const MOST: usize = 5;
 /// Members the group comes back to.
 const USUAL: usize = 3;
+/// How much longer than its session the first member is stopped.
+const ZOMBIE_STOP: Duration = Duration::from_secs(4);
 const TICK: Duration = Duration::from_millis(50);
 /// What a member that is asked to leave may take; its own limits add up to less.
 const LEAVE_WITHIN: Duration = Duration::from_secs(60);
@@ -69,10 +75,19 @@ impl Group {
 
     fn join(&mut self) -> Result<()> {
         self.counts.members += 1;
+        self.log(format_args!("start member-{:02}", self.counts.members));
         let member = self.setup.start(&format!("member-{:02}", self.counts.members), &[])?;
         self.remember(&member);
         self.up.push(Up { member, wake: None });
         Ok(())
+    }
+
+    /// Beside the members' own logs, on the same clock.
+    fn log(&self, what: fmt::Arguments<'_>) {
+        let path = self.setup.folder.join("faults.log");
+        if let Ok(mut file) = File::options().create(true).append(true).open(path) {
+            let _ = writeln!(file, "{} {what}", At::now().0);
+        }
     }
 
     /// Its journal counts.
@@ -83,7 +98,10 @@ impl Group {
     /// Faults by chance, for so long.
     pub(super) async fn strike(&mut self, window: Duration) -> Result<()> {
         let end = Instant::now() + window;
-        let mut next = Instant::now() + Duration::from_secs(3);
+        self.all_at_work().await?;
+        // In the middle of the first burst, and left alone until the group has gone on without it.
+        self.stop_long(0, ZOMBIE_STOP)?;
+        let mut next = Instant::now() + self.setup.session_timeout + ZOMBIE_STOP;
         while Instant::now() < end {
             sleep(TICK).await;
             self.look_after()?;
@@ -92,6 +110,26 @@ impl Group {
                 next = Instant::now() + Duration::from_millis(self.dice.between(1_000, 4_000));
             }
         }
+        Ok(())
+    }
+
+    /// Waits until every member has begun.
+    async fn all_at_work(&mut self) -> Result<()> {
+        let until = Instant::now() + Duration::from_secs(30);
+        while self.up.iter().any(|up| up.member.says().started == 0) && Instant::now() < until {
+            sleep(TICK).await;
+            self.look_after()?;
+        }
+        Ok(())
+    }
+
+    /// Longer than the group waits for it.
+    fn stop_long(&mut self, index: usize, more: Duration) -> Result<()> {
+        let stop = self.setup.session_timeout + more;
+        self.counts.long_stops += 1;
+        self.log(format_args!("stop {} for {stop:?}", self.up[index].member.name));
+        self.up[index].member.stop()?;
+        self.up[index].wake = Some(Instant::now() + stop);
         Ok(())
     }
 
@@ -110,27 +148,26 @@ impl Group {
         match what {
             0..50 => {
                 self.counts.kills += 1;
+                self.log(format_args!("kill {}", self.up[index].member.name));
                 self.up.swap_remove(index).member.kill().await?;
                 self.replace(hold_ms);
             }
             50..60 => {
                 self.counts.leaves += 1;
+                self.log(format_args!("ask {} to leave", self.up[index].member.name));
                 let leaving = self.up.swap_remove(index).member;
                 leaving.ask_to_leave()?;
                 self.leaving.push(leaving);
                 self.replace(hold_ms);
             }
-            _ => {
-                let stop = if what < 70 {
-                    self.counts.short_stops += 1;
-                    Duration::from_millis(500 + hold_ms)
-                } else {
-                    self.counts.long_stops += 1;
-                    self.setup.session_timeout + Duration::from_millis(1_000 + hold_ms)
-                };
+            60..70 => {
+                let stop = Duration::from_millis(500 + hold_ms);
+                self.counts.short_stops += 1;
+                self.log(format_args!("stop {} for {stop:?}", self.up[index].member.name));
                 self.up[index].member.stop()?;
                 self.up[index].wake = Some(Instant::now() + stop);
             }
+            _ => self.stop_long(index, Duration::from_millis(1_000 + hold_ms))?,
         }
         Ok(())
     }
@@ -165,12 +202,11 @@ impl Group {
         (0..ended).try_for_each(|_| self.join())
     }
 
-    /// Wakes all and fills the group up.
+    /// Waits until all are awake and fills the group up.
     pub(super) async fn recover(&mut self, members: usize) -> Result<()> {
-        for up in &mut self.up {
-            if up.wake.take().is_some() {
-                up.member.wake()?;
-            }
+        while self.up.iter().any(|up| up.wake.is_some()) {
+            sleep(TICK).await;
+            self.look_after()?;
         }
         self.starts.clear();
         while self.up.len() < members {
