@@ -30,5 +30,7 @@ pub use kafka::{Kafka, KafkaError, Lag};
 pub use outcome::{ErrorClass, HandlerError};
 pub use record::{Headers, OutgoingRecord, Record, TopicPartition};
 pub use replay::{FailedReplay, Replay, ReplayError, ReplayReport, UnreadableEntry};
-pub use router::{Policy, Router, RouterError, RouterProblem, Routes, Unexpected};
+pub use router::{
+    HandlerRequest, HandlerService, Policy, Router, RouterError, RouterProblem, Routes, Unexpected,
+};
 pub use transport::{Delivery, NewTopic, OutOfRange, StartAt};

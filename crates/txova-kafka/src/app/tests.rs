@@ -15,6 +15,7 @@ use crate::testing::Cluster;
 use super::AppBuilder;
 
 mod close;
+mod layers;
 mod plain;
 mod trouble;
 

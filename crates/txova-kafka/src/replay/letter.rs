@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use txova_events::dlq::Cut;
 use txova_events::{DeadLetter, Time, topics};
@@ -69,7 +70,7 @@ impl Picked {
     }
 
     /// A record on its way to `group`'s handlers.
-    pub(super) fn attempt(&self, record: Record, group: Arc<str>) -> Attempt {
+    pub(super) fn attempt(&self, record: Record, group: Arc<str>, deadline: Instant) -> Attempt {
         let letter = &self.letter;
         let topic = match letter.original_topic.as_str() {
             "" => self.place.topic.strip_suffix(topics::DLQ_SUFFIX).unwrap_or(&self.place.topic),
@@ -81,6 +82,7 @@ impl Picked {
             group,
             number: self.number(),
             first_failure: (!letter.first_failure.is_zero()).then(|| letter.first_failure.datetime()),
+            deadline,
             cancelled: CancellationToken::new(),
         }
     }

@@ -162,7 +162,8 @@ impl Run {
                 return Ok(());
             }
         };
-        let attempt = picked.attempt(record.clone(), self.group.clone());
+        let deadline = tokio::time::Instant::now() + self.limit;
+        let attempt = picked.attempt(record.clone(), self.group.clone(), deadline);
         let settled = match guarded(self.dispatch.clone(), attempt, self.limit).await {
             Outcome::Handled => Settled::Handled,
             Outcome::Failed(failure) if failure.class == ErrorClass::Skip => {
