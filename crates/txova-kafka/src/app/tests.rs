@@ -16,6 +16,7 @@ use super::AppBuilder;
 
 mod close;
 mod plain;
+mod simulation;
 mod trouble;
 
 const TOPIC: &str = "parcels.v1";
