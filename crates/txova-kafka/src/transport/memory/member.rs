@@ -168,9 +168,14 @@ pub(super) async fn serve(
             Command::Pause(partitions) => set_paused(&shared, &group, id, &partitions, true),
             Command::Resume(partitions) => set_paused(&shared, &group, id, &partitions, false),
             Command::Release { entries, reply } => {
-                let committed = commit(&shared, &group, id, entries).await;
-                give_back(&shared, &group, id);
-                answer(reply, committed);
+                if is_asked_for(&shared, &group, id, &entries) {
+                    let committed = commit(&shared, &group, id, entries).await;
+                    give_back(&shared, &group, id);
+                    answer(reply, committed);
+                } else {
+                    let text = "no revocation is waiting for a release: the partitions are given back already";
+                    answer(reply, Err(ClientError::new(ClientErrorKind::StaleMember, text)));
+                }
             }
             Command::Close { entries, reply } => {
                 answer(reply, commit(&shared, &group, id, entries).await);
@@ -251,6 +256,20 @@ fn set_paused(shared: &Shared, group: &str, id: MemberId, partitions: &[TopicPar
             }
         }
     });
+}
+
+/// Whether a release answers a revocation that still waits. One that was not answered in time is over: what it would
+/// have committed may be another assignment's by now.
+fn is_asked_for(shared: &Shared, group: &str, id: MemberId, entries: &[CommitEntry]) -> bool {
+    let state = shared.lock();
+    let Some(kept) = state.groups.get(group) else { return false };
+    let asked: Vec<_> = kept
+        .owners
+        .iter()
+        .filter(|(_, owner)| owner.member == id && owner.revoking_until.is_some())
+        .map(|(partition, _)| partition)
+        .collect();
+    !asked.is_empty() && entries.iter().all(|entry| asked.contains(&&entry.partition))
 }
 
 fn give_back(shared: &Shared, group: &str, id: MemberId) {

@@ -39,7 +39,8 @@ impl World {
         };
         let story = self.story();
         let mut facts = story.facts();
-        facts.tell(&format!("commit {partition} {offset} {:?}", map.done));
+        let told = format!("commit {member} {:?} {partition} {offset} {:?}", *at - facts.began, map.done);
+        facts.tell(&told);
         if !map.done.is_empty() {
             facts.saw("commit with done records");
         }

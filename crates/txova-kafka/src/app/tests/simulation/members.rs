@@ -17,7 +17,6 @@ use crate::testing::MemberId;
 type Ended = Result<CloseReport, RunError>;
 
 pub(super) struct Member {
-    pub number: usize,
     pub id: MemberId,
     pub handle: AppHandle,
     run: Option<JoinHandle<Ended>>,
@@ -76,7 +75,7 @@ impl World {
             tokio::task::yield_now().await;
         };
         story.facts().members[number].id = Some(id);
-        self.members.push(Member { number, id, handle, run: Some(run), closing: None });
+        self.members.push(Member { id, handle, run: Some(run), closing: None });
     }
 
     /// A member closes; it has some time.

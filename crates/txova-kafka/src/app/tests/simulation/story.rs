@@ -187,10 +187,19 @@ impl Facts {
         let beside = beside.filter(|run| run.member == m && !run.token.is_cancelled()).count();
         let most = self.concurrency;
         self.holds(beside < most, || format!("bounded: member {m} runs {} at once", beside + 1));
-        self.check_overlap(m, at);
+        if self.is_owner(m, at.0, cluster) {
+            self.check_overlap(m, at);
+        }
         self.check_lane(m, at);
         self.check_again(m, at, n);
         self.check_committed(m, at, n, cluster, now);
+    }
+
+    /// Whether the group counts on this member for the partition. One that was thrown out and does not know goes on.
+    fn is_owner(&self, m: usize, p: i32, cluster: &Cluster) -> bool {
+        let partition = TopicPartition::new(TOPIC, p);
+        let id = self.members[m].id;
+        cluster.members(GROUP).iter().any(|member| Some(member.id) == id && member.partitions.contains(&partition))
     }
 
     /// Whether a run may still be there although its record is another's: taken by force, or on its way to its end.
@@ -255,9 +264,7 @@ impl Facts {
     /// What the group's commit says of a record holds for whoever has the partition.
     fn check_committed(&mut self, m: usize, at: At, n: u32, cluster: &Cluster, now: Instant) {
         let partition = TopicPartition::new(TOPIC, at.0);
-        let is_owner = cluster.members(GROUP).iter().any(|member| {
-            Some(member.id) == self.members[m].id && member.partitions.contains(&partition)
-        });
+        let is_owner = self.is_owner(m, at.0, cluster);
         let just_forced = self.members[m].forced.get(&at.0) == Some(&now);
         let committed = cluster.committed_by(GROUP, &partition).filter(|_| is_owner && !just_forced);
         let Some((offset, metadata)) = committed else { return };

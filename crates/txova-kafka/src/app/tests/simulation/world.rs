@@ -29,7 +29,6 @@ pub(super) struct World {
     pub story: Option<Story>,
     /// Jumps of the clock so far: who waits across one may wait too long.
     pub jumps: usize,
-    pub dlq_is_down: bool,
     pub broker_is_away: bool,
 }
 
@@ -57,7 +56,6 @@ impl World {
             members: Vec::new(),
             story: None,
             jumps: 0,
-            dlq_is_down: false,
             broker_is_away: false,
             dice,
         }
@@ -215,7 +213,7 @@ fn consumer(dice: &mut Dice) -> ConsumerConfig {
     let retry_backoff_ms = dice.between(1, 1000) as u64;
     ConsumerConfig {
         max_in_flight_records,
-        max_in_flight_bytes: dice.between(500, 20_000),
+        max_in_flight_bytes: dice.between(1000, 20_000),
         concurrency: dice.between(1, 8).min(max_in_flight_records),
         max_poll_records: 1,
         order: match dice.below(10) {
