@@ -5,7 +5,7 @@ mod clock;
 mod handlers;
 mod intake;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -99,7 +99,7 @@ pub(crate) struct Driver {
     commit: Option<Answer>,
     close: Option<Answer>,
     /// One for each assigned partition, cancelled when it is to be given back.
-    tokens: HashMap<TopicPartition, CancellationToken>,
+    tokens: BTreeMap<TopicPartition, CancellationToken>,
     trouble: Option<ClientError>,
     assignments: u64,
     closing: bool,
@@ -128,7 +128,7 @@ impl Driver {
             held: None,
             commit: None,
             close: None,
-            tokens: HashMap::new(),
+            tokens: BTreeMap::new(),
             trouble: None,
             assignments: 0,
             closing: false,

@@ -144,6 +144,9 @@ pub(crate) enum Command {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CommitEntry {
     pub partition: TopicPartition,
+    /// The epoch of the assignment that speaks. One that is over is refused, also where its partition came back: what
+    /// it knows is older than what the newer one began with.
+    pub epoch: u64,
     /// The next offset to read.
     pub offset: i64,
     /// Text kept with it, at most 4,096 bytes.

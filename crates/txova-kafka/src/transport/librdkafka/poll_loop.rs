@@ -336,7 +336,10 @@ impl PollLoop {
                     self.slots.add(assignment.partition.clone(), self.epoch, next);
                 }
             }
-            self.owned.change(|owned| owned.extend(assignments.iter().map(|each| each.partition.clone())));
+            let epoch = self.epoch;
+            self.owned.change(|owned| {
+                owned.extend(assignments.iter().map(|each| (each.partition.clone(), epoch)));
+            });
             self.tell(GroupEvent::Assigned { epoch: self.epoch, partitions: assignments });
         }
         if let Err(error) = context::take_on(&self.consumer, list) {
@@ -358,7 +361,7 @@ impl PollLoop {
 
     fn forget(&mut self, list: &TopicPartitionList) {
         let gone = partitions(list);
-        self.owned.change(|owned| owned.retain(|partition| !gone.contains(partition)));
+        self.owned.change(|owned| owned.retain(|partition, _| !gone.contains(partition)));
         self.slots.remove(&gone);
         self.outbox.forget(&gone);
     }

@@ -174,6 +174,10 @@ impl Group {
                 let text = format!("{id} of group {name} does not have {} any more", entry.partition);
                 return stale(text);
             }
+            let known = self.members.get(&id).and_then(|member| member.fetching.get(&entry.partition));
+            if known.map(|position| position.epoch) != Some(entry.epoch) {
+                return stale(format!("the assignment of {} to {id} of group {name} is over", entry.partition));
+            }
         }
         let mut answer = Ok(());
         for entry in entries {

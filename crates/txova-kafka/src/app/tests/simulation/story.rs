@@ -55,6 +55,8 @@ pub(super) struct Run {
     /// How it ended; `None` while it runs.
     pub end: Option<(Instant, End)>,
     pub attempt: u32,
+    /// Its member had been thrown out and did not know.
+    unnoticed: bool,
     token: Attempt,
 }
 
@@ -119,7 +121,8 @@ impl Story {
         facts.tell(&format!("start {member} {at:?} {}", attempt.number()));
         let began = Instant::now();
         let (number, token) = (attempt.number(), attempt.clone());
-        facts.runs.push(Run { member, at, began, end: None, attempt: number, token });
+        let unnoticed = !facts.is_owner(member, at.0, &self.cluster);
+        facts.runs.push(Run { member, at, began, end: None, attempt: number, unnoticed, token });
         facts.running.push(run);
         let before = facts.written.get_mut(&at).map_or(0, |written| {
             written.runs.push(run);
@@ -209,7 +212,7 @@ impl Facts {
             return run.token.is_cancelled();
         }
         let forced = member.forced.get(&run.at.0).is_some_and(|at| *at >= run.began);
-        member.crashed || forced
+        member.crashed || forced || run.unnoticed
     }
 
     fn check_overlap(&mut self, m: usize, at: At) {
