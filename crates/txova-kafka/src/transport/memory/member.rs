@@ -194,7 +194,7 @@ pub(super) async fn serve(
 pub(super) async fn watch_revocations(shared: Arc<Shared>, group: String, id: MemberId) {
     let mut changes = shared.changes();
     loop {
-        changes.borrow_and_update();
+        changes.hear();
         let deadline = match shared.lock().groups.get(&group) {
             Some(group) if group.members.contains_key(&id) => group.revoke_deadline(id),
             _ => return,
@@ -207,7 +207,7 @@ pub(super) async fn watch_revocations(shared: Arc<Shared>, group: String, id: Me
         };
         tokio::select! {
             biased;
-            _ = changes.changed() => {}
+            () = changes.changed() => {}
             () = expired => {
                 tracing::warn!(%group, %id, "a revocation was not answered in time; the partitions go back uncommitted");
                 give_back(&shared, &group, id);

@@ -46,7 +46,7 @@ impl World {
         self.gather().await;
         let story = self.story();
         let refused = (0..self.members.len()).find(|m| {
-            self.members[*m].is_living() && story.facts().members[*m].stopped
+            self.members[*m].is_living() && story.facts().members[*m].must_stop
         });
         self.holds(refused.is_none(), || format!("a handler said stop, and member {refused:?} goes on"));
         for m in self.living() {

@@ -61,6 +61,7 @@ impl World {
             id: None,
             crashed: false,
             stopped: false,
+            must_stop: false,
             ended: false,
             forced: BTreeMap::new(),
         };
@@ -177,7 +178,10 @@ impl World {
             let facts = story.facts();
             let Some(written) = facts.written.get(&at) else { continue };
             let cut_off = written.runs.iter().map(|run| &facts.runs[*run]).any(|run| {
-                run.member == m && matches!(run.end, Some((_, End::Aborted | End::TimedOut)))
+                let cut_off = |(at, end)| {
+                    matches!(end, End::Aborted | End::TimedOut) || facts.landings.contains(&at)
+                };
+                run.member == m && run.end.is_some_and(cut_off)
             });
             let no_event = written.nature == Nature::Garbage;
             let given_up = no_event || written.failed_for_good || written.failures > self.consumer.max_retries;

@@ -73,7 +73,10 @@ pub(super) enum End {
 pub(super) struct MemberFacts {
     pub id: Option<MemberId>,
     pub crashed: bool,
+    /// One of its handlers said stop …
     pub stopped: bool,
+    /// … in an assignment that was not over.
+    pub must_stop: bool,
     pub ended: bool,
     /// When its partitions were taken without asking.
     pub forced: BTreeMap<i32, Instant>,
@@ -91,6 +94,8 @@ pub(super) struct Facts {
     pub members: Vec<MemberFacts>,
     pub letters: Letters,
     pub calm: bool,
+    /// Where the clock landed after its jumps: there what should come in order comes at once.
+    pub landings: Vec<Instant>,
     pub order: Order,
     pub concurrency: usize,
     pub processing_timeout: Duration,
@@ -315,8 +320,9 @@ impl Facts {
             End::Aborted => "ended by abort",
         };
         self.saw(event);
-        if matches!(end, End::Failed(ErrorClass::Stop)) && !cancelled {
+        if end == End::Failed(ErrorClass::Stop) {
             self.members[m].stopped = true;
+            self.members[m].must_stop |= !cancelled;
         }
         let Some(written) = self.written.get_mut(&at) else { return };
         match end {

@@ -99,6 +99,7 @@ impl World {
             members: Vec::new(),
             letters: Letters::new(MOST_PARTITIONS),
             calm: false,
+            landings: Vec::new(),
             order: self.consumer.order,
             concurrency: self.consumer.concurrency,
             processing_timeout: Duration::from_millis(self.consumer.processing_timeout_ms),
@@ -186,7 +187,9 @@ impl World {
     async fn jump(&mut self) {
         self.saw("clock jumps");
         self.jumps += 1;
-        advance(Duration::from_millis(self.dice.between(1000, 90_000) as u64)).await;
+        let by = Duration::from_millis(self.dice.between(1000, 90_000) as u64);
+        self.story().facts().landings.push(Instant::now() + by);
+        advance(by).await;
     }
 
     fn grow(&mut self) {
