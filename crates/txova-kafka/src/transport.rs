@@ -129,10 +129,11 @@ pub(crate) trait Commands: Send + Sync {
 pub(crate) enum Command {
     /// Commits, synchronously on the transport's side; `reply` gets the broker's answer.
     Commit { entries: Vec<CommitEntry>, reply: oneshot::Sender<Result<(), ClientError>> },
-    /// Stops fetching these partitions; records under way may still arrive. Unassigned partitions are ignored.
-    Pause(Vec<TopicPartition>),
-    /// Fetches these partitions again.
-    Resume(Vec<TopicPartition>),
+    /// Stops fetching a partition; records under way may still arrive. Ignored where that assignment is over: a newer one
+    /// would never be resumed.
+    Pause { partition: TopicPartition, epoch: u64 },
+    /// Fetches a partition again.
+    Resume { partition: TopicPartition, epoch: u64 },
     /// The answer to [`GroupEvent::Revoked`]: commits `entries`, then gives the partitions back to the group.
     Release { entries: Vec<CommitEntry>, reply: oneshot::Sender<Result<(), ClientError>> },
     /// Commits `entries`, leaves the group and ends; `reply` gets the commit's answer before the group is left.

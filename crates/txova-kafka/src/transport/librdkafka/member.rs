@@ -80,8 +80,8 @@ impl Commands for Mailbox {
                 });
                 return;
             }
-            Command::Pause(partitions) => Order::Pause(partitions),
-            Command::Resume(partitions) => Order::Resume(partitions),
+            Command::Pause { partition, epoch } => Order::Pause(partition, epoch),
+            Command::Resume { partition, epoch } => Order::Resume(partition, epoch),
             Command::Release { entries, reply } => Order::Release { entries, reply: Reply::new(reply) },
             Command::Close { entries, reply } => Order::Close { entries, reply: Reply::new(reply) },
         };
@@ -91,8 +91,8 @@ impl Commands for Mailbox {
 
 /// What the polling thread is asked.
 pub(super) enum Order {
-    Pause(Vec<TopicPartition>),
-    Resume(Vec<TopicPartition>),
+    Pause(TopicPartition, u64),
+    Resume(TopicPartition, u64),
     Release { entries: Vec<CommitEntry>, reply: Reply },
     Close { entries: Vec<CommitEntry>, reply: Reply },
 }

@@ -238,12 +238,12 @@ impl PollLoop {
 
     fn carry_out(&mut self, order: Order) {
         match order {
-            Order::Pause(asked) => {
-                let list = self.slots.pause(&asked, true);
+            Order::Pause(partition, epoch) => {
+                let list = self.slots.pause(&partition, epoch, true);
                 self.pause(&list, true);
             }
-            Order::Resume(asked) => {
-                let list = self.slots.pause(&asked, false);
+            Order::Resume(partition, epoch) => {
+                let list = self.slots.pause(&partition, epoch, false);
                 if !self.choked {
                     self.pause(&list, false);
                 }

@@ -165,8 +165,8 @@ pub(super) async fn serve(
     while let Some(command) = commands.recv().await {
         match command {
             Command::Commit { entries, reply } => answer(reply, commit(&shared, &group, id, entries).await),
-            Command::Pause(partitions) => set_paused(&shared, &group, id, &partitions, true),
-            Command::Resume(partitions) => set_paused(&shared, &group, id, &partitions, false),
+            Command::Pause { partition, epoch } => set_paused(&shared, &group, id, &partition, epoch, true),
+            Command::Resume { partition, epoch } => set_paused(&shared, &group, id, &partition, epoch, false),
             Command::Release { entries, reply } => {
                 if is_asked_for(&shared, &group, id, &entries) {
                     let committed = commit(&shared, &group, id, entries).await;
@@ -246,14 +246,13 @@ async fn commit(
     answer
 }
 
-fn set_paused(shared: &Shared, group: &str, id: MemberId, partitions: &[TopicPartition], paused: bool) {
+fn set_paused(shared: &Shared, group: &str, id: MemberId, partition: &TopicPartition, epoch: u64, paused: bool) {
     shared.update(|state| {
         let Some(kept) = state.groups.get_mut(group) else { return };
         let Some(member) = kept.members.get_mut(&id) else { return };
-        for partition in partitions {
-            if let Some(position) = member.fetching.get_mut(partition) {
-                position.paused = paused;
-            }
+        let position = member.fetching.get_mut(partition);
+        if let Some(position) = position.filter(|position| position.epoch == epoch) {
+            position.paused = paused;
         }
     });
 }
@@ -298,7 +297,7 @@ fn refuse(command: Command) {
         Command::Commit { reply, .. } | Command::Release { reply, .. } | Command::Close { reply, .. } => {
             answer(reply, closed());
         }
-        Command::Pause(_) | Command::Resume(_) => {}
+        Command::Pause { .. } | Command::Resume { .. } => {}
     }
 }
 

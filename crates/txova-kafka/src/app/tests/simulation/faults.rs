@@ -24,7 +24,11 @@ impl World {
     /// Takes note that a member has lost partitions without being asked.
     pub(super) fn forced(&self, m: usize, partitions: impl IntoIterator<Item = i32>) {
         let now = Instant::now();
-        self.story().facts().members[m].forced.extend(partitions.into_iter().map(|p| (p, now)));
+        let partitions: Vec<i32> = partitions.into_iter().collect();
+        let story = self.story();
+        let mut facts = story.facts();
+        facts.tell(&format!("forced {m} {partitions:?}"));
+        facts.members[m].forced.extend(partitions.into_iter().map(|p| (p, now)));
     }
 
     /// The group moves partitions or takes them away. A script that misses its target does nothing.
