@@ -134,7 +134,8 @@ pub(crate) enum Command {
     Pause { partition: TopicPartition, epoch: u64 },
     /// Fetches a partition again.
     Resume { partition: TopicPartition, epoch: u64 },
-    /// The answer to [`GroupEvent::Revoked`]: commits `entries`, then gives the partitions back to the group.
+    /// The answer to a [`GroupEvent::Revoked`], the nth to the nth: commits `entries`, then gives the partitions back to
+    /// the group. One whose revocation is over, because it was lost or timed out, is refused.
     Release { entries: Vec<CommitEntry>, reply: oneshot::Sender<Result<(), ClientError>> },
     /// Commits `entries`, leaves the group and ends; `reply` gets the commit's answer before the group is left.
     /// [`GroupEvent::Closed`] is the last event. Revocations that come from leaving are not announced.
@@ -166,7 +167,8 @@ pub(crate) struct Committed {
 pub(crate) enum GroupEvent {
     /// These partitions are ours now, in addition to those we have; fetching has begun. `epoch` grows with each.
     Assigned { epoch: u64, partitions: Vec<Assignment> },
-    /// The group takes these back and waits for [`Command::Release`].
+    /// The group takes these back and waits for [`Command::Release`], of which each revocation gets one, whatever comes
+    /// between.
     Revoked { partitions: Vec<TopicPartition> },
     /// These belong to somebody else already: nothing can be committed for them any more. No answer is awaited.
     Lost { partitions: Vec<TopicPartition> },

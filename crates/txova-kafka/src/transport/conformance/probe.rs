@@ -165,7 +165,10 @@ impl Probe {
                 if let Some(revoked) = &mut self.revoked {
                     revoked.retain(|partition| !partitions.contains(partition));
                 }
-                self.revoked.take_if(|revoked| revoked.is_empty());
+                if self.revoked.take_if(|revoked| revoked.is_empty()).is_some() {
+                    let (reply, _) = oneshot::channel();
+                    self.send(Command::Release { entries: Vec::new(), reply }); // each is answered, also when lost
+                }
                 self.lost.extend(partitions);
             }
             GroupEvent::Trouble(error) => self.troubles.push(error),

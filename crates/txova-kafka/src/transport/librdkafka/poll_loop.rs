@@ -57,6 +57,9 @@ pub(super) struct PollLoop {
     slots: Slots,
     epoch: u64,
     step: Step,
+    /// Revocations the engine was told of, and releases it has sent: the nth answers the nth.
+    revocations: u64,
+    releases: u64,
     /// All partitions are paused because the engine does not keep up.
     choked: bool,
     /// Partitions have been assigned once: from then on refused credentials may pass by themselves.
@@ -88,6 +91,8 @@ impl PollLoop {
             slots,
             epoch: 0,
             step,
+            revocations: 0,
+            releases: 0,
             choked: false,
             joined: false,
         }
@@ -254,8 +259,10 @@ impl PollLoop {
     }
 
     fn release(&mut self, entries: Vec<CommitEntry>, reply: Reply) {
+        self.releases += 1;
         match std::mem::replace(&mut self.step, Step::None) {
-            Step::Revoking { list, .. } => {
+            // A late answer to one that is over must not be taken for that to the next.
+            Step::Revoking { list, .. } if self.releases == self.revocations => {
                 let owned = self.owned.clone();
                 let committing = self
                     .worker
@@ -385,6 +392,7 @@ impl PollLoop {
             self.slots.leave(&partitions);
             self.outbox.forget(&partitions);
             self.step = Step::Revoking { list, until: Instant::now() + self.options.revoke_timeout };
+            self.revocations += 1;
             self.tell(GroupEvent::Revoked { partitions });
         }
     }

@@ -87,7 +87,8 @@ impl Group {
             }
         }
         for (id, partitions) in asked {
-            if let Some(member) = self.members.get(&id) {
+            if let Some(member) = self.members.get_mut(&id) {
+                member.revocations += 1;
                 member.tell(GroupEvent::Revoked { partitions });
             }
         }

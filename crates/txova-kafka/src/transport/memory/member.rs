@@ -21,6 +21,9 @@ pub(super) struct Member {
     pub options: JoinOptions,
     pub events: mpsc::UnboundedSender<GroupEvent>,
     pub epoch: u64,
+    /// Revocations it was told of, and releases it has sent: the nth answers the nth.
+    pub revocations: u64,
+    pub releases: u64,
     /// What it believes to have. The coordinator's word is in the group's owners.
     pub fetching: BTreeMap<TopicPartition, Position>,
     /// The partition served last: the next one gets its turn.
@@ -53,6 +56,8 @@ impl Member {
             options,
             events,
             epoch: 0,
+            revocations: 0,
+            releases: 0,
             fetching: BTreeMap::new(),
             served: None,
             expelled: false,
@@ -168,7 +173,7 @@ pub(super) async fn serve(
             Command::Pause { partition, epoch } => set_paused(&shared, &group, id, &partition, epoch, true),
             Command::Resume { partition, epoch } => set_paused(&shared, &group, id, &partition, epoch, false),
             Command::Release { entries, reply } => {
-                if is_asked_for(&shared, &group, id, &entries) {
+                if is_asked_for(&shared, &group, id) {
                     let committed = commit(&shared, &group, id, entries).await;
                     give_back(&shared, &group, id);
                     answer(reply, committed);
@@ -257,18 +262,15 @@ fn set_paused(shared: &Shared, group: &str, id: MemberId, partition: &TopicParti
     });
 }
 
-/// Whether a release answers a revocation that still waits. One that was not answered in time is over: what it would
-/// have committed may be another assignment's by now.
-fn is_asked_for(shared: &Shared, group: &str, id: MemberId, entries: &[CommitEntry]) -> bool {
-    let state = shared.lock();
-    let Some(kept) = state.groups.get(group) else { return false };
-    let asked: Vec<_> = kept
-        .owners
-        .iter()
-        .filter(|(_, owner)| owner.member == id && owner.revoking_until.is_some())
-        .map(|(partition, _)| partition)
-        .collect();
-    !asked.is_empty() && entries.iter().all(|entry| asked.contains(&&entry.partition))
+/// Whether a release answers the revocation that waits. One that was lost or not answered in time is over, and its late
+/// answer must not be taken for that of the next.
+fn is_asked_for(shared: &Shared, group: &str, id: MemberId) -> bool {
+    let mut state = shared.lock();
+    let Some(kept) = state.groups.get_mut(group) else { return false };
+    let waits = kept.revoke_deadline(id).is_some();
+    let Some(member) = kept.members.get_mut(&id) else { return false };
+    member.releases += 1;
+    waits && member.releases == member.revocations
 }
 
 fn give_back(shared: &Shared, group: &str, id: MemberId) {
