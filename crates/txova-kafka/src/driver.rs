@@ -5,7 +5,7 @@ mod clock;
 mod handlers;
 mod intake;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -83,6 +83,13 @@ enum Done {
     DeadLetter(Ticket, Result<(), ClientError>),
 }
 
+/// A partition this member has.
+struct Assigned {
+    epoch: u64,
+    /// Cancelled when it is to be given back.
+    token: CancellationToken,
+}
+
 type Answer = oneshot::Receiver<Result<(), ClientError>>;
 
 pub(crate) struct Driver {
@@ -98,8 +105,7 @@ pub(crate) struct Driver {
     held: Option<Held>,
     commit: Option<Answer>,
     close: Option<Answer>,
-    /// One for each assigned partition, cancelled when it is to be given back.
-    tokens: HashMap<TopicPartition, CancellationToken>,
+    assigned: BTreeMap<TopicPartition, Assigned>,
     trouble: Option<ClientError>,
     assignments: u64,
     closing: bool,
@@ -128,7 +134,7 @@ impl Driver {
             held: None,
             commit: None,
             close: None,
-            tokens: HashMap::new(),
+            assigned: BTreeMap::new(),
             trouble: None,
             assignments: 0,
             closing: false,
@@ -190,7 +196,8 @@ impl Driver {
             let Some(action) = self.engine.next_action(now) else { return false };
             match action {
                 Action::Start(start) => {
-                    let token = self.tokens.get(&start.partition).cloned().unwrap_or_default();
+                    let assigned = self.assigned.get(&start.partition);
+                    let token = assigned.map(|assigned| assigned.token.clone()).unwrap_or_default();
                     let ticket = start.ticket;
                     if let Some(outcome) = self.handlers.start(start, &self.settings.group, token) {
                         now = self.clock.now();
@@ -210,8 +217,16 @@ impl Driver {
                     self.member.commands.send(Command::Commit { entries, reply });
                     self.commit = Some(answer);
                 }
-                Action::Pause(partition) => self.member.commands.send(Command::Pause(vec![partition])),
-                Action::Resume(partition) => self.member.commands.send(Command::Resume(vec![partition])),
+                Action::Pause(partition) => {
+                    if let Some(epoch) = self.assigned.get(&partition).map(|assigned| assigned.epoch) {
+                        self.member.commands.send(Command::Pause { partition, epoch });
+                    }
+                }
+                Action::Resume(partition) => {
+                    if let Some(epoch) = self.assigned.get(&partition).map(|assigned| assigned.epoch) {
+                        self.member.commands.send(Command::Resume { partition, epoch });
+                    }
+                }
                 Action::Cancel(ticket) => self.handlers.cancel(ticket),
                 Action::Release(entries) => {
                     let (reply, answer) = oneshot::channel();
@@ -241,7 +256,10 @@ impl Driver {
                 self.assignments += 1;
                 self.trouble = None;
                 for assignment in &partitions {
-                    self.tokens.insert(assignment.partition.clone(), CancellationToken::new());
+                    let assigned = Assigned { epoch, token: CancellationToken::new() };
+                    if let Some(before) = self.assigned.insert(assignment.partition.clone(), assigned) {
+                        before.token.cancel(); // nobody said that it was over
+                    }
                 }
                 for (partition, error) in self.engine.assigned(epoch, partitions, now) {
                     warn!(%partition, %error, "the metadata of a commit is ignored: records may come again");
@@ -276,6 +294,7 @@ impl Driver {
         self.left = true;
         let gone = || ClientError::new(ClientErrorKind::Closed, "the client has left the group");
         if self.report.is_none() && self.close.is_none() {
+            self.cancel_all();
             self.engine.stop(StopReason::Client(gone()));
             self.engine.close(self.clock.now().at);
             self.report = Some(self.engine.closed(Err(gone())));
@@ -284,10 +303,14 @@ impl Driver {
 
     fn forget(&mut self, partitions: &[TopicPartition]) {
         for partition in partitions {
-            if let Some(token) = self.tokens.remove(partition) {
-                token.cancel();
+            if let Some(assigned) = self.assigned.remove(partition) {
+                assigned.token.cancel();
             }
         }
+    }
+
+    fn cancel_all(&self) {
+        self.assigned.values().for_each(|assigned| assigned.token.cancel());
     }
 
     fn control(&mut self, control: Control) {
@@ -311,9 +334,7 @@ impl Driver {
         }
         self.closing = true;
         self.held = None;
-        for token in self.tokens.values() {
-            token.cancel();
-        }
+        self.cancel_all();
         self.engine.close(deadline);
     }
 

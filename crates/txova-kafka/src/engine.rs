@@ -13,7 +13,7 @@ mod commit;
 mod intake;
 mod leave;
 mod mutation;
-mod offset_map;
+pub(crate) mod offset_map;
 mod partition;
 mod retry;
 mod settings;

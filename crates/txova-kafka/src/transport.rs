@@ -143,11 +143,13 @@ pub(crate) trait Commands: Send + Sync {
 pub(crate) enum Command {
     /// Commits, synchronously on the transport's side; `reply` gets the broker's answer.
     Commit { entries: Vec<CommitEntry>, reply: oneshot::Sender<Result<(), ClientError>> },
-    /// Stops fetching these partitions; records under way may still arrive. Unassigned partitions are ignored.
-    Pause(Vec<TopicPartition>),
-    /// Fetches these partitions again.
-    Resume(Vec<TopicPartition>),
-    /// The answer to [`GroupEvent::Revoked`]: commits `entries`, then gives the partitions back to the group.
+    /// Stops fetching a partition; records under way may still arrive. Ignored where that assignment is over: a newer one
+    /// would never be resumed.
+    Pause { partition: TopicPartition, epoch: u64 },
+    /// Fetches a partition again.
+    Resume { partition: TopicPartition, epoch: u64 },
+    /// The answer to a [`GroupEvent::Revoked`], the nth to the nth: commits `entries`, then gives the partitions back to
+    /// the group. One whose revocation is over, because it was lost or timed out, is refused.
     Release { entries: Vec<CommitEntry>, reply: oneshot::Sender<Result<(), ClientError>> },
     /// Commits `entries`, leaves the group and ends; `reply` gets the commit's answer before the group is left.
     /// [`GroupEvent::Closed`] is the last event. Revocations that come from leaving are not announced.
@@ -158,6 +160,9 @@ pub(crate) enum Command {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CommitEntry {
     pub partition: TopicPartition,
+    /// The epoch of the assignment that speaks. One that is over is refused, also where its partition came back: what
+    /// it knows is older than what the newer one began with.
+    pub epoch: u64,
     /// The next offset to read.
     pub offset: i64,
     /// Text kept with it, at most 4,096 bytes.
@@ -176,7 +181,8 @@ pub(crate) struct Committed {
 pub(crate) enum GroupEvent {
     /// These partitions are ours now, in addition to those we have; fetching has begun. `epoch` grows with each.
     Assigned { epoch: u64, partitions: Vec<Assignment> },
-    /// The group takes these back and waits for [`Command::Release`].
+    /// The group takes these back and waits for [`Command::Release`], of which each revocation gets one, whatever comes
+    /// between.
     Revoked { partitions: Vec<TopicPartition> },
     /// These belong to somebody else already: nothing can be committed for them any more. No answer is awaited.
     Lost { partitions: Vec<TopicPartition> },

@@ -128,7 +128,8 @@ impl<R: Clone> Engine<R> {
         }
         let encoded = offset_map::encode(offset, &map, limit);
         let used = encoded.text.len();
-        let entry = CommitEntry { partition: partition.name.clone(), offset, metadata: encoded.text };
+        let (name, epoch) = (partition.name.clone(), partition.epoch);
+        let entry = CommitEntry { partition: name, epoch, offset, metadata: encoded.text };
         let partition = self.partitions.get_mut(slot)?;
         if !encoded.complete || used * 4 >= limit * 3 {
             partition.map_full = limit > 0;

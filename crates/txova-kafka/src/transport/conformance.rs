@@ -69,7 +69,7 @@ macro_rules! sentences_for_one_member {
         $test!(records, assigned_comes_before_its_first_batch);
         $test!(records, odd_records_arrive_as_they_were_sent);
         $test!(records, pause_stops_and_resume_goes_on_without_loss);
-        $test!(records, pausing_what_is_not_assigned_does_nothing);
+        $test!(records, pausing_what_is_not_assigned_or_was_in_another_epoch_does_nothing);
         $test!(commits, a_member_starts_at_the_committed_offset_with_its_metadata);
         $test!(commits, metadata_of_4096_bytes_is_kept_and_5000_are_refused);
         $test!(commits, with_nothing_committed_earliest_starts_at_the_first_record);

@@ -31,6 +31,7 @@ mod partitioner;
 mod producer;
 mod random;
 mod reader;
+mod signal;
 mod state;
 
 pub use faults::{CommitFault, ProduceFault};

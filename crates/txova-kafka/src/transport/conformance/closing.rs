@@ -34,7 +34,7 @@ pub(super) async fn commands_after_close_are_answered_with_errors(bench: &dyn Be
     let (reply, answer) = oneshot::channel();
     member.send(Command::Close { entries: Vec::new(), reply });
     assert_eq!(kind(within("an answer", answer).await.expect("an answer")), Err(ClientErrorKind::Closed));
-    member.send(Command::Pause(vec![partition]));
+    member.send(Command::Pause { partition, epoch: 1 });
 }
 
 pub(super) async fn close_is_bounded_while_nobody_takes_the_records(bench: &dyn Bench) {

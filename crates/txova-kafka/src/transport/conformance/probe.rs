@@ -39,8 +39,11 @@ pub(super) fn options(group: &str, topic: &str) -> JoinOptions {
 }
 
 pub(super) fn entry(partition: &TopicPartition, offset: i64, metadata: impl Into<String>) -> CommitEntry {
-    CommitEntry { partition: partition.clone(), offset, metadata: metadata.into() }
+    CommitEntry { partition: partition.clone(), epoch: NEWEST, offset, metadata: metadata.into() }
 }
+
+/// In place of an epoch: the newest in which the probe had the partition.
+const NEWEST: u64 = 0;
 
 /// A member and what it has been told.
 pub(super) struct Probe {
@@ -162,7 +165,10 @@ impl Probe {
                 if let Some(revoked) = &mut self.revoked {
                     revoked.retain(|partition| !partitions.contains(partition));
                 }
-                self.revoked.take_if(|revoked| revoked.is_empty());
+                if self.revoked.take_if(|revoked| revoked.is_empty()).is_some() {
+                    let (reply, _) = oneshot::channel();
+                    self.send(Command::Release { entries: Vec::new(), reply }); // each is answered, also when lost
+                }
                 self.lost.extend(partitions);
             }
             GroupEvent::Trouble(error) => self.troubles.push(error),
@@ -212,13 +218,23 @@ impl Probe {
         partitions.iter().filter_map(behind).collect()
     }
 
+    fn in_epoch(&self, mut entries: Vec<CommitEntry>) -> Vec<CommitEntry> {
+        for entry in entries.iter_mut().filter(|entry| entry.epoch == NEWEST) {
+            let had = self.assignments.iter().rev().find(|(_, given)| {
+                given.iter().any(|assignment| assignment.partition == entry.partition)
+            });
+            entry.epoch = had.map_or(NEWEST, |(epoch, _)| *epoch);
+        }
+        entries
+    }
+
     pub(super) fn send(&self, command: Command) {
         self.member.commands.send(command);
     }
 
     pub(super) async fn commit(&self, entries: Vec<CommitEntry>) -> Result<(), ClientError> {
         let (reply, answer) = oneshot::channel();
-        self.send(Command::Commit { entries, reply });
+        self.send(Command::Commit { entries: self.in_epoch(entries), reply });
         within("the commit's answer", answer).await.expect("every command is answered")
     }
 
@@ -227,7 +243,7 @@ impl Probe {
         let revoked = self.revoked.take().expect("there is a revocation to answer");
         self.owned.retain(|partition, _| !revoked.contains(partition));
         let (reply, answer) = oneshot::channel();
-        self.send(Command::Release { entries, reply });
+        self.send(Command::Release { entries: self.in_epoch(entries), reply });
         within("the release's answer", answer).await.expect("every command is answered")
     }
 
@@ -241,7 +257,7 @@ impl Probe {
 
     pub(super) async fn close(&mut self, entries: Vec<CommitEntry>) -> Result<(), ClientError> {
         let (reply, answer) = oneshot::channel();
-        self.send(Command::Close { entries, reply });
+        self.send(Command::Close { entries: self.in_epoch(entries), reply });
         let answer = within("the answer to Close", answer).await.expect("every command is answered");
         within("Closed", async {
             while !self.closed {

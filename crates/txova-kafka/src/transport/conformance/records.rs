@@ -77,14 +77,15 @@ pub(super) async fn pause_stops_and_resume_goes_on_without_loss(bench: &dyn Benc
     let mut member = Probe::assigned(bench, options(&bench.group(), &topic), 2).await;
     write(bench, numbered(&paused, 0, 10)).await;
     member.until("ten records", |member| member.seen.len() >= 10).await;
-    member.send(Command::Pause(vec![paused.clone()]));
+    let epoch = member.owned[&paused];
+    member.send(Command::Pause { partition: paused.clone(), epoch });
     // Commands are carried out in order: when this commit is answered, fetching has stopped.
     member.commit(member.progress(std::slice::from_ref(&paused))).await.expect("the commit");
     write(bench, numbered(&paused, 10, 20)).await;
     write(bench, numbered(&other, 0, 300)).await;
     member.until("the other partition goes on", |member| member.offsets(&other).len() >= 300).await;
     assert_eq!(member.offsets(&paused), (0..10).collect::<Vec<_>>(), "nothing while it is paused");
-    member.send(Command::Resume(vec![paused.clone()]));
+    member.send(Command::Resume { partition: paused.clone(), epoch });
     member.until("the rest", |member| member.offsets(&paused).contains(&19)).await;
     let mut offsets = member.offsets(&paused);
     offsets.dedup();
@@ -94,13 +95,17 @@ pub(super) async fn pause_stops_and_resume_goes_on_without_loss(bench: &dyn Benc
     assert_eq!(offsets, (0..20).collect::<Vec<_>>());
 }
 
-pub(super) async fn pausing_what_is_not_assigned_does_nothing(bench: &dyn Bench) {
+pub(super) async fn pausing_what_is_not_assigned_or_was_in_another_epoch_does_nothing(bench: &dyn Bench) {
     let topic = bench.topic(1).await;
     let partition = TopicPartition::new(&*topic, 0);
     let mut member = Probe::assigned(bench, options(&bench.group(), &topic), 1).await;
-    let strangers = vec![TopicPartition::new(&*topic, 7), TopicPartition::new("nowhere", 0)];
-    member.send(Command::Pause(strangers.clone()));
-    member.send(Command::Resume(strangers));
+    let epoch = member.owned[&partition];
+    for stranger in [TopicPartition::new(&*topic, 7), TopicPartition::new("nowhere", 0)] {
+        member.send(Command::Pause { partition: stranger.clone(), epoch });
+        member.send(Command::Resume { partition: stranger, epoch });
+    }
+    // As from before the partition was lost and came back: nobody would resume it.
+    member.send(Command::Pause { partition: partition.clone(), epoch: epoch - 1 });
     write(bench, numbered(&partition, 0, 3)).await;
     member.until("three records", |member| member.seen.len() >= 3).await;
     assert_eq!(member.fatal, None);

@@ -1,6 +1,6 @@
 //! Joining a group: starts the two threads of a member and gives out its mailbox. It must never wait for a broker.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
@@ -80,8 +80,8 @@ impl Commands for Mailbox {
                 });
                 return;
             }
-            Command::Pause(partitions) => Order::Pause(partitions),
-            Command::Resume(partitions) => Order::Resume(partitions),
+            Command::Pause { partition, epoch } => Order::Pause(partition, epoch),
+            Command::Resume { partition, epoch } => Order::Resume(partition, epoch),
             Command::Release { entries, reply } => Order::Release { entries, reply: Reply::new(reply) },
             Command::Close { entries, reply } => Order::Close { entries, reply: Reply::new(reply) },
         };
@@ -91,8 +91,8 @@ impl Commands for Mailbox {
 
 /// What the polling thread is asked.
 pub(super) enum Order {
-    Pause(Vec<TopicPartition>),
-    Resume(Vec<TopicPartition>),
+    Pause(TopicPartition, u64),
+    Resume(TopicPartition, u64),
     Release { entries: Vec<CommitEntry>, reply: Reply },
     Close { entries: Vec<CommitEntry>, reply: Reply },
 }
@@ -124,23 +124,24 @@ pub(super) fn closed() -> ClientError {
     ClientError::new(ClientErrorKind::Closed, "the group member is closed")
 }
 
-/// The partitions the group has given us and not taken back. The broker takes a member's commit for any partition, so
-/// a late commit could set a new owner's offset back: those are refused here.
+/// The partitions the group has given us and not taken back, each with the epoch of its assignment. The broker takes a
+/// member's commit for any partition, so a late commit could set back the offset of a new owner, or of a new assignment
+/// here: those are refused.
 #[derive(Clone, Default)]
-pub(super) struct Owned(Arc<Mutex<HashSet<TopicPartition>>>);
+pub(super) struct Owned(Arc<Mutex<HashMap<TopicPartition, u64>>>);
 
 impl Owned {
-    pub(super) fn change(&self, change: impl FnOnce(&mut HashSet<TopicPartition>)) {
+    pub(super) fn change(&self, change: impl FnOnce(&mut HashMap<TopicPartition, u64>)) {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     pub(super) fn check(&self, entries: &[CommitEntry]) -> Result<(), ClientError> {
         let owned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match entries.iter().find(|entry| !owned.contains(&entry.partition)) {
+        match entries.iter().find(|entry| owned.get(&entry.partition) != Some(&entry.epoch)) {
             None => Ok(()),
             Some(entry) => {
                 let message = format!(
-                    "{} is not assigned to this member any more; offset {} is not committed",
+                    "the assignment of {} to this member is over; offset {} is not committed",
                     entry.partition, entry.offset
                 );
                 Err(ClientError::new(ClientErrorKind::StaleMember, message))

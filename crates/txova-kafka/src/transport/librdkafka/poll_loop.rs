@@ -57,6 +57,9 @@ pub(super) struct PollLoop {
     slots: Slots,
     epoch: u64,
     step: Step,
+    /// Revocations the engine was told of, and releases it has sent: the nth answers the nth.
+    revocations: u64,
+    releases: u64,
     /// All partitions are paused because the engine does not keep up.
     choked: bool,
     /// Partitions have been assigned once: from then on refused credentials may pass by themselves.
@@ -88,6 +91,8 @@ impl PollLoop {
             slots,
             epoch: 0,
             step,
+            revocations: 0,
+            releases: 0,
             choked: false,
             joined: false,
         }
@@ -238,12 +243,12 @@ impl PollLoop {
 
     fn carry_out(&mut self, order: Order) {
         match order {
-            Order::Pause(asked) => {
-                let list = self.slots.pause(&asked, true);
+            Order::Pause(partition, epoch) => {
+                let list = self.slots.pause(&partition, epoch, true);
                 self.pause(&list, true);
             }
-            Order::Resume(asked) => {
-                let list = self.slots.pause(&asked, false);
+            Order::Resume(partition, epoch) => {
+                let list = self.slots.pause(&partition, epoch, false);
                 if !self.choked {
                     self.pause(&list, false);
                 }
@@ -254,8 +259,10 @@ impl PollLoop {
     }
 
     fn release(&mut self, entries: Vec<CommitEntry>, reply: Reply) {
+        self.releases += 1;
         match std::mem::replace(&mut self.step, Step::None) {
-            Step::Revoking { list, .. } => {
+            // A late answer to one that is over must not be taken for that to the next.
+            Step::Revoking { list, .. } if self.releases == self.revocations => {
                 let owned = self.owned.clone();
                 let committing = self
                     .worker
@@ -336,7 +343,10 @@ impl PollLoop {
                     self.slots.add(assignment.partition.clone(), self.epoch, next);
                 }
             }
-            self.owned.change(|owned| owned.extend(assignments.iter().map(|each| each.partition.clone())));
+            let epoch = self.epoch;
+            self.owned.change(|owned| {
+                owned.extend(assignments.iter().map(|each| (each.partition.clone(), epoch)));
+            });
             self.tell(GroupEvent::Assigned { epoch: self.epoch, partitions: assignments });
         }
         if let Err(error) = context::take_on(&self.consumer, list) {
@@ -358,7 +368,7 @@ impl PollLoop {
 
     fn forget(&mut self, list: &TopicPartitionList) {
         let gone = partitions(list);
-        self.owned.change(|owned| owned.retain(|partition| !gone.contains(partition)));
+        self.owned.change(|owned| owned.retain(|partition, _| !gone.contains(partition)));
         self.slots.remove(&gone);
         self.outbox.forget(&gone);
     }
@@ -382,6 +392,7 @@ impl PollLoop {
             self.slots.leave(&partitions);
             self.outbox.forget(&partitions);
             self.step = Step::Revoking { list, until: Instant::now() + self.options.revoke_timeout };
+            self.revocations += 1;
             self.tell(GroupEvent::Revoked { partitions });
         }
     }

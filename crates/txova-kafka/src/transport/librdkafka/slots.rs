@@ -57,10 +57,11 @@ impl Slots {
         }
     }
 
-    /// Marks the given partitions and returns those of them that are assigned.
-    pub(super) fn pause(&mut self, partitions: &[TopicPartition], paused: bool) -> TopicPartitionList {
+    /// Marks a partition and returns it; nothing where that assignment of it is over.
+    pub(super) fn pause(&mut self, partition: &TopicPartition, epoch: u64, paused: bool) -> TopicPartitionList {
         let mut marked = TopicPartitionList::new();
-        for slot in self.slots.iter_mut().filter(|slot| partitions.contains(&slot.partition)) {
+        let asked = |slot: &&mut Slot| slot.partition == *partition && slot.epoch == epoch;
+        for slot in self.slots.iter_mut().filter(asked) {
             slot.paused = paused;
             marked.add_partition(&slot.partition.topic, slot.partition.partition);
         }

@@ -17,15 +17,13 @@ use crate::transport::Batch;
 pub(super) async fn fetch(shared: Arc<Shared>, group: String, id: MemberId, batches: mpsc::Sender<Batch>) {
     let mut changes = shared.changes();
     loop {
-        changes.borrow_and_update();
+        changes.hear();
         let fetchable = shared.lock().is_fetchable(&group, id);
         match fetchable {
             None => return,
             Some(true) => {}
             Some(false) => {
-                if changes.changed().await.is_err() {
-                    return;
-                }
+                changes.changed().await;
                 continue;
             }
         }
@@ -36,7 +34,7 @@ pub(super) async fn fetch(shared: Arc<Shared>, group: String, id: MemberId, batc
                 Ok(room) => room,
                 Err(_) => return,
             },
-            _ = changes.changed() => continue,
+            () = changes.changed() => continue,
         };
         let taken = shared.lock().take_batch(&group, id);
         if let Some((batch, delay)) = taken {

@@ -87,7 +87,8 @@ impl Group {
             }
         }
         for (id, partitions) in asked {
-            if let Some(member) = self.members.get(&id) {
+            if let Some(member) = self.members.get_mut(&id) {
+                member.revocations += 1;
                 member.tell(GroupEvent::Revoked { partitions });
             }
         }
@@ -173,6 +174,10 @@ impl Group {
             if self.owners.get(&entry.partition).map(|owner| owner.member) != Some(id) {
                 let text = format!("{id} of group {name} does not have {} any more", entry.partition);
                 return stale(text);
+            }
+            let known = self.members.get(&id).and_then(|member| member.fetching.get(&entry.partition));
+            if known.map(|position| position.epoch) != Some(entry.epoch) {
+                return stale(format!("the assignment of {} to {id} of group {name} is over", entry.partition));
             }
         }
         let mut answer = Ok(());

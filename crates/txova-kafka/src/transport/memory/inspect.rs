@@ -181,12 +181,11 @@ impl Cluster {
     pub async fn wait_until(&self, mut holds: impl FnMut(&Cluster) -> bool) {
         let mut changes = self.shared.changes();
         loop {
-            changes.borrow_and_update();
+            changes.hear();
             if holds(self) {
                 return;
             }
-            // The sender lives as long as `self`.
-            let _ = changes.changed().await;
+            changes.changed().await;
         }
     }
 }

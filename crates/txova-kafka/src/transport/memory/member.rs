@@ -21,6 +21,9 @@ pub(super) struct Member {
     pub options: JoinOptions,
     pub events: mpsc::UnboundedSender<GroupEvent>,
     pub epoch: u64,
+    /// Revocations it was told of, and releases it has sent: the nth answers the nth.
+    pub revocations: u64,
+    pub releases: u64,
     /// What it believes to have. The coordinator's word is in the group's owners.
     pub fetching: BTreeMap<TopicPartition, Position>,
     /// The partition served last: the next one gets its turn.
@@ -53,6 +56,8 @@ impl Member {
             options,
             events,
             epoch: 0,
+            revocations: 0,
+            releases: 0,
             fetching: BTreeMap::new(),
             served: None,
             expelled: false,
@@ -166,12 +171,17 @@ pub(super) async fn serve(
     while let Some(command) = commands.recv().await {
         match command {
             Command::Commit { entries, reply } => answer(reply, commit(&shared, &group, id, entries).await),
-            Command::Pause(partitions) => set_paused(&shared, &group, id, &partitions, true),
-            Command::Resume(partitions) => set_paused(&shared, &group, id, &partitions, false),
+            Command::Pause { partition, epoch } => set_paused(&shared, &group, id, &partition, epoch, true),
+            Command::Resume { partition, epoch } => set_paused(&shared, &group, id, &partition, epoch, false),
             Command::Release { entries, reply } => {
-                let committed = commit(&shared, &group, id, entries).await;
-                give_back(&shared, &group, id);
-                answer(reply, committed);
+                if is_asked_for(&shared, &group, id) {
+                    let committed = commit(&shared, &group, id, entries).await;
+                    give_back(&shared, &group, id);
+                    answer(reply, committed);
+                } else {
+                    let text = "no revocation is waiting for a release: the partitions are given back already";
+                    answer(reply, Err(ClientError::new(ClientErrorKind::StaleMember, text)));
+                }
             }
             Command::Close { entries, reply } => {
                 answer(reply, commit(&shared, &group, id, entries).await);
@@ -190,7 +200,7 @@ pub(super) async fn serve(
 pub(super) async fn watch_revocations(shared: Arc<Shared>, group: String, id: MemberId) {
     let mut changes = shared.changes();
     loop {
-        changes.borrow_and_update();
+        changes.hear();
         let deadline = match shared.lock().groups.get(&group) {
             Some(group) if group.members.contains_key(&id) => group.revoke_deadline(id),
             _ => return,
@@ -203,7 +213,7 @@ pub(super) async fn watch_revocations(shared: Arc<Shared>, group: String, id: Me
         };
         tokio::select! {
             biased;
-            _ = changes.changed() => {}
+            () = changes.changed() => {}
             () = expired => {
                 tracing::warn!(%group, %id, "a revocation was not answered in time; the partitions go back uncommitted");
                 give_back(&shared, &group, id);
@@ -242,16 +252,26 @@ async fn commit(
     answer
 }
 
-fn set_paused(shared: &Shared, group: &str, id: MemberId, partitions: &[TopicPartition], paused: bool) {
+fn set_paused(shared: &Shared, group: &str, id: MemberId, partition: &TopicPartition, epoch: u64, paused: bool) {
     shared.update(|state| {
         let Some(kept) = state.groups.get_mut(group) else { return };
         let Some(member) = kept.members.get_mut(&id) else { return };
-        for partition in partitions {
-            if let Some(position) = member.fetching.get_mut(partition) {
-                position.paused = paused;
-            }
+        let position = member.fetching.get_mut(partition);
+        if let Some(position) = position.filter(|position| position.epoch == epoch) {
+            position.paused = paused;
         }
     });
+}
+
+/// Whether a release answers the revocation that waits. One that was lost or not answered in time is over, and its late
+/// answer must not be taken for that of the next.
+fn is_asked_for(shared: &Shared, group: &str, id: MemberId) -> bool {
+    let mut state = shared.lock();
+    let Some(kept) = state.groups.get_mut(group) else { return false };
+    let waits = kept.revoke_deadline(id).is_some();
+    let Some(member) = kept.members.get_mut(&id) else { return false };
+    member.releases += 1;
+    waits && member.releases == member.revocations
 }
 
 fn give_back(shared: &Shared, group: &str, id: MemberId) {
@@ -280,7 +300,7 @@ fn refuse(command: Command) {
         Command::Commit { reply, .. } | Command::Release { reply, .. } | Command::Close { reply, .. } => {
             answer(reply, closed());
         }
-        Command::Pause(_) | Command::Resume(_) => {}
+        Command::Pause { .. } | Command::Resume { .. } => {}
     }
 }
 

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::faults::ProduceFault;
+use super::signal::Signal;
 use super::state::{Shared, State};
 use crate::client_error::{ClientError, ClientErrorKind};
 use crate::record::{OutgoingRecord, TopicPartition};
@@ -22,7 +22,7 @@ pub(super) struct MemoryProducer {
 /// What was handed over, and the signal that it changed.
 struct Queue {
     inner: Mutex<Inner>,
-    changed: watch::Sender<u64>,
+    changed: Signal,
 }
 
 #[derive(Default)]
@@ -54,7 +54,7 @@ impl Queue {
 
     fn update<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
         let answer = change(&mut self.lock());
-        self.changed.send_modify(|version| *version += 1);
+        self.changed.raise();
         answer
     }
 }
@@ -62,7 +62,7 @@ impl Queue {
 impl MemoryProducer {
     /// Opens a producer whose task runs on `runtime`.
     pub(super) fn open(shared: Arc<Shared>, runtime: &tokio::runtime::Handle) -> Self {
-        let queue = Arc::new(Queue { inner: Mutex::default(), changed: watch::Sender::new(0) });
+        let queue = Arc::new(Queue { inner: Mutex::default(), changed: Signal::default() });
         runtime.spawn(write(shared.clone(), queue.clone()));
         Self { shared, queue }
     }
@@ -93,12 +93,10 @@ impl Producer for MemoryProducer {
         let queue = self.queue.clone();
         let before = queue.lock().handed_over;
         Box::pin(async move {
-            let mut changes = queue.changed.subscribe();
+            let mut changes = queue.changed.changes();
             let answered = async {
                 while queue.lock().unanswered.first().is_some_and(|first| *first < before) {
-                    if changes.changed().await.is_err() {
-                        return;
-                    }
+                    changes.changed().await;
                 }
             };
             tokio::time::timeout(timeout, answered).await.map_err(|_| {
@@ -127,10 +125,10 @@ impl Drop for MemoryProducer {
 /// Writes what waits, until the producer is dropped.
 async fn write(shared: Arc<Shared>, queue: Arc<Queue>) {
     let mut cluster = shared.changes();
-    let mut changes = queue.changed.subscribe();
+    let mut changes = queue.changed.changes();
     loop {
-        cluster.borrow_and_update();
-        changes.borrow_and_update();
+        cluster.hear();
+        changes.hear();
         let (answers, closed, next_deadline) = {
             let mut inner = queue.lock();
             let answers = step(&mut inner, &mut shared.lock());
@@ -157,8 +155,8 @@ async fn write(shared: Arc<Shared>, queue: Arc<Queue>) {
         };
         tokio::select! {
             biased;
-            _ = changes.changed() => {}
-            _ = cluster.changed() => {}
+            () = changes.changed() => {}
+            () = cluster.changed() => {}
             () = expired => {}
         }
     }

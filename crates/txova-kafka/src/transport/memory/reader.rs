@@ -36,7 +36,7 @@ async fn read_range(shared: &Shared, range: ReadRange, items: &mpsc::Sender<Item
     let ReadRange { partition, mut start, end } = range;
     let mut changes = shared.changes();
     while start < end {
-        changes.borrow_and_update();
+        changes.hear();
         match fetch(shared, &partition, start) {
             Err(error) => return items.send(Err(error)).await.ok(),
             Ok((records, next)) => {
@@ -49,7 +49,7 @@ async fn read_range(shared: &Shared, range: ReadRange, items: &mpsc::Sender<Item
                     tokio::select! {
                         biased;
                         () = items.closed() => return None,
-                        _ = changes.changed() => {}
+                        () = changes.changed() => {}
                     }
                 }
             }

@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::faults::ProduceFault;
@@ -14,6 +13,7 @@ use super::inspect::CommitRecord;
 use super::log::Log;
 use super::partitioner::partition_of_key;
 use super::random::Random;
+use super::signal::{Changes, Signal};
 use crate::client_error::{ClientError, ClientErrorKind};
 use crate::record::{OutgoingRecord, TopicPartition};
 use crate::transport::Delivery;
@@ -22,12 +22,12 @@ use crate::transport::Delivery;
 #[derive(Debug)]
 pub(super) struct Shared {
     state: Mutex<State>,
-    changed: watch::Sender<u64>,
+    changed: Signal,
 }
 
 impl Shared {
     pub(super) fn new() -> Self {
-        Self { state: Mutex::new(State::default()), changed: watch::Sender::new(0) }
+        Self { state: Mutex::new(State::default()), changed: Signal::default() }
     }
 
     /// The state, for looking and for changes nobody waits for.
@@ -38,25 +38,24 @@ impl Shared {
     /// Changes the state and wakes whoever waits for a change.
     pub(super) fn update<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let answer = change(&mut self.lock());
-        self.changed.send_modify(|version| *version += 1);
+        self.changed.raise();
         answer
     }
 
     /// Sees each change from now on.
-    pub(super) fn changes(&self) -> watch::Receiver<u64> {
-        self.changed.subscribe()
+    pub(super) fn changes(&self) -> Changes {
+        self.changed.changes()
     }
 
     /// Waits until `holds`.
     pub(super) async fn wait_until(&self, mut holds: impl FnMut(&State) -> bool) {
         let mut changes = self.changes();
         loop {
-            changes.borrow_and_update();
+            changes.hear();
             if holds(&self.lock()) {
                 return;
             }
-            // The sender lives as long as `self`.
-            let _ = changes.changed().await;
+            changes.changed().await;
         }
     }
 

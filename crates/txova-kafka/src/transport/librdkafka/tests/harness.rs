@@ -84,11 +84,12 @@ pub(super) struct Member {
     pub(super) member: GroupMember,
     /// Troubles that came while waiting for something else.
     pub(super) troubles: Vec<ClientError>,
+    epoch: u64,
 }
 
 impl Member {
     pub(super) fn join(client: &Librdkafka, options: JoinOptions) -> Self {
-        Self { member: client.join(options).unwrap(), troubles: Vec::new() }
+        Self { member: client.join(options).unwrap(), troubles: Vec::new(), epoch: NEWEST }
     }
 
     pub(super) async fn any_event(&mut self) -> GroupEvent {
@@ -112,6 +113,7 @@ impl Member {
     pub(super) async fn assigned(&mut self) -> (u64, Vec<Assignment>) {
         match self.event().await {
             GroupEvent::Assigned { epoch, mut partitions } => {
+                self.epoch = epoch;
                 partitions.sort_by(|a, b| a.partition.cmp(&b.partition));
                 (epoch, partitions)
             }
@@ -150,16 +152,24 @@ impl Member {
         timeout(PATIENCE, answer).await.expect("an answer in time").expect("an answer")
     }
 
+    fn in_epoch(&self, mut entries: Vec<CommitEntry>) -> Vec<CommitEntry> {
+        entries.iter_mut().filter(|entry| entry.epoch == NEWEST).for_each(|entry| entry.epoch = self.epoch);
+        entries
+    }
+
     pub(super) async fn commit(&self, entries: Vec<CommitEntry>) -> Result<(), ClientError> {
+        let entries = self.in_epoch(entries);
         self.answered(|reply| Command::Commit { entries, reply }).await
     }
 
     pub(super) async fn release(&self, entries: Vec<CommitEntry>) -> Result<(), ClientError> {
+        let entries = self.in_epoch(entries);
         self.answered(|reply| Command::Release { entries, reply }).await
     }
 
     /// Closes and waits for the end.
     pub(super) async fn close(mut self, entries: Vec<CommitEntry>) -> Result<(), ClientError> {
+        let entries = self.in_epoch(entries);
         let result = self.answered(|reply| Command::Close { entries, reply }).await;
         let last = self.event().await;
         assert!(matches!(last, GroupEvent::Closed), "expected the end, got {last:?}");
@@ -170,6 +180,10 @@ impl Member {
 
 type Reply = oneshot::Sender<Result<(), ClientError>>;
 
+/// In place of an epoch: the member's newest.
+const NEWEST: u64 = 0;
+
 pub(super) fn entry(topic: &str, partition: i32, offset: i64, metadata: &str) -> CommitEntry {
-    CommitEntry { partition: TopicPartition::new(topic, partition), offset, metadata: metadata.to_owned() }
+    let partition = TopicPartition::new(topic, partition);
+    CommitEntry { partition, epoch: NEWEST, offset, metadata: metadata.to_owned() }
 }

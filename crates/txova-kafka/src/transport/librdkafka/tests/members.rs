@@ -201,15 +201,17 @@ async fn a_paused_partition_gives_nothing_until_it_is_resumed() {
     let kafka = MockKafka::start(1, &[("orders", 2)]).unwrap();
     let client = client(kafka.bootstrap());
     let mut member = Member::join(&client, options("g", "orders"));
-    member.assigned().await;
-    let paused = vec![TopicPartition::new("orders", 0), TopicPartition::new("unknown", 7)];
-    member.member.commands.send(Command::Pause(paused.clone()));
+    let (epoch, _) = member.assigned().await;
+    for partition in [TopicPartition::new("orders", 0), TopicPartition::new("unknown", 7)] {
+        member.member.commands.send(Command::Pause { partition, epoch });
+    }
     // A release without a revocation is answered at once, behind the pause.
     assert_eq!(member.release(vec![]).await.unwrap_err().kind, ClientErrorKind::StaleMember);
     fill(&client, "orders", 0, 5).await;
     fill(&client, "orders", 1, 5).await;
     assert!(member.records(5).await.iter().all(|(partition, ..)| partition.partition == 1));
-    member.member.commands.send(Command::Resume(paused));
+    let partition = TopicPartition::new("orders", 0);
+    member.member.commands.send(Command::Resume { partition, epoch });
     let records = member.records(5).await;
     assert_eq!(records.iter().map(|(.., record)| record.offset).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
 }
