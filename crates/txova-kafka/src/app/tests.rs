@@ -17,6 +17,7 @@ use super::AppBuilder;
 mod close;
 mod layers;
 mod plain;
+mod range;
 mod trouble;
 
 const TOPIC: &str = "parcels.v1";
