@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, reason = "a command line prints what it did")]
 
 mod failure;
+mod faults;
 mod kafka;
 
 use std::process::ExitCode;
@@ -24,11 +25,19 @@ struct Cli {
 enum Task {
     /// A real Apache Kafka on this machine, for tests, fault runs and benchmarks.
     Kafka(kafka::Args),
+    /// Kill and stop members and brokers of a real Kafka under load, then account for every record (3 minutes).
+    #[command(disable_help_flag = true)]
+    Faults(faults::Args),
+    /// Kill a member whose first record never ends, and count what the next one handles again.
+    #[command(disable_help_flag = true)]
+    StuckRecord(faults::Args),
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Kafka(args) => kafka::run(args),
+        Task::Faults(args) => faults::run("run", &args),
+        Task::StuckRecord(args) => faults::run("stuck-record", &args),
     };
     match done {
         Ok(code) => code,

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::sleep;
 use txova_events::topics::{self, TopicProfile};
-use txova_kafka::config::KafkaConfig;
+use txova_kafka::config::{KafkaConfig, Secret};
 use txova_kafka::testing::MockKafka;
 use txova_kafka::{Kafka, NewTopic, StartAt};
 
@@ -50,8 +50,10 @@ impl Cluster {
         let mock = MockKafka::start(1, &topics).map_err(|error| {
             DemoError::Cluster(format!("the cluster inside the process does not start: {error}"))
         })?;
-        let kafka = Kafka::new(KafkaConfig::for_brokers(mock.bootstrap()))
-            .map_err(|error| DemoError::Cluster(error.to_string()))?;
+        let mut config = KafkaConfig::for_brokers(mock.bootstrap());
+        // It does not answer a fetch of nothing before its time is over, whatever is written meanwhile; a real one does.
+        config.consumer.properties.insert("fetch.wait.max.ms".to_owned(), Secret::new("20"));
+        let kafka = Kafka::new(config).map_err(|error| DemoError::Cluster(error.to_string()))?;
         let name = format!("librdkafka's mock cluster at {}", mock.bootstrap());
         Ok(Self { kafka, run: Run::ALONE, name, is_mock: true, _mock: Some(mock) })
     }
@@ -78,9 +80,9 @@ impl Cluster {
     /// On a cluster with others, groups of the demo's own that begin where the topics end now.
     pub(crate) fn joining(&self) -> Joining {
         if self.is_mock {
-            Joining { prefix: String::new(), start: StartAt::Earliest, fetch_wait_ms: Some(20) }
+            Joining { prefix: String::new(), start: StartAt::Earliest }
         } else {
-            Joining { prefix: format!("demo-{}-", self.run), start: StartAt::Latest, fetch_wait_ms: None }
+            Joining { prefix: format!("demo-{}-", self.run), start: StartAt::Latest }
         }
     }
 }

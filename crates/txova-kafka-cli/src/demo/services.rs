@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use txova_kafka::config::Secret;
 use txova_kafka::publisher::Publisher;
 use txova_kafka::{App, AppBuilder, AppHandle, BuildError, Kafka, Meta, StartAt};
 
@@ -84,9 +83,6 @@ pub(crate) struct Joining {
     /// Before each group's name; empty on a cluster of one's own.
     pub prefix: String,
     pub start: StartAt,
-    /// The cluster inside the process does not answer a fetch of nothing before its time is over, whatever is written
-    /// meanwhile; a real one does.
-    pub fetch_wait_ms: Option<u64>,
 }
 
 /// The app of a service. The payment service publishes by `publisher`.
@@ -125,10 +121,6 @@ fn settings(builder: AppBuilder, service: Service, joining: &Joining) -> AppBuil
         consumer.retry_backoff_ms = 100;
         consumer.retry_backoff_max_ms = 800;
         consumer.concurrency = 200;
-        if let Some(wait_ms) = joining.fetch_wait_ms {
-            let property = ("fetch.wait.max.ms".to_owned(), Secret::new(wait_ms.to_string()));
-            consumer.properties.extend([property]);
-        }
         // The verdict on the lag is about what is committed.
         consumer.commit_interval_ms = 50;
     })

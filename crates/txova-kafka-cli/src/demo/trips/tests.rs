@@ -1,3 +1,5 @@
+//! How lines of the trips become trips, or are refused with their place.
+
 use super::*;
 
 const GOOD: &str = "2019-03-01T00:03:29Z,2019-03-01T00:13:32Z,40.75954,-73.97067,40.76915,-73.96696,142,236,3.476,1000,200,1580,card,yellow,3";

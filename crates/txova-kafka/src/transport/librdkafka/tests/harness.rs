@@ -23,9 +23,10 @@ pub(super) fn pair(name: &str, value: &str) -> (String, String) {
     (name.to_owned(), value.to_owned())
 }
 
-/// The mock cluster lets a group go on after a member has left only when its session time less one second is over.
+/// The mock cluster lets a group go on after a member has left only when its session time less one second is over; a
+/// real one takes no session shorter than this.
 pub(super) fn client(bootstrap: &str) -> Librdkafka {
-    client_with(bootstrap, &[("session.timeout.ms", "3000"), ("heartbeat.interval.ms", "500")])
+    client_with(bootstrap, &[("session.timeout.ms", "6000"), ("heartbeat.interval.ms", "1000")])
 }
 
 pub(super) fn client_with(bootstrap: &str, consumer: &[(&str, &str)]) -> Librdkafka {
@@ -96,9 +97,13 @@ impl Member {
 
     /// The next event that is no trouble.
     pub(super) async fn event(&mut self) -> GroupEvent {
+        let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
             match self.any_event().await {
-                GroupEvent::Trouble(error) => self.troubles.push(error),
+                GroupEvent::Trouble(error) => {
+                    assert!(tokio::time::Instant::now() < deadline, "nothing but trouble: {error}");
+                    self.troubles.push(error);
+                }
                 event => return event,
             }
         }
