@@ -19,7 +19,10 @@ pub mod router;
 pub mod testing;
 pub(crate) mod transport;
 
-pub use app::{App, AppBuilder, AppHandle, AppStatus, BuildError, RunError, shutdown_signal};
+pub use app::{
+    App, AppBuilder, AppHandle, AppStatus, BuildError, FailedRecord, RangeEnd, RangePart, RangeReport,
+    RangeStart, RunError, RunRange, shutdown_signal,
+};
 pub use client_error::{ClientError, ClientErrorKind};
 pub use context::{Context, TraceContext};
 pub use dead_letter::{DeadLetterEntry, EntryPlace, EntryPlaceError, Resolution, ResolutionState};

@@ -17,6 +17,7 @@ use super::AppBuilder;
 mod close;
 mod layers;
 mod plain;
+mod range;
 mod simulation;
 mod trouble;
 

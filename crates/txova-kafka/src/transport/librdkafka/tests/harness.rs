@@ -181,7 +181,7 @@ impl Member {
 type Reply = oneshot::Sender<Result<(), ClientError>>;
 
 /// In place of an epoch: the member's newest.
-const NEWEST: u64 = 0;
+pub(super) const NEWEST: u64 = 0;
 
 pub(super) fn entry(topic: &str, partition: i32, offset: i64, metadata: &str) -> CommitEntry {
     let partition = TopicPartition::new(topic, partition);
