@@ -4,6 +4,7 @@
 
 mod failure;
 mod kafka;
+mod simulate;
 
 use std::process::ExitCode;
 
@@ -24,11 +25,14 @@ struct Cli {
 enum Task {
     /// A real Apache Kafka on this machine, for tests, fault runs and benchmarks.
     Kafka(kafka::Args),
+    /// The invariants in random worlds: the engine alone, and whole apps on an in-memory cluster that fails by script.
+    Simulate(simulate::Args),
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Kafka(args) => kafka::run(args),
+        Task::Simulate(args) => simulate::run(args),
     };
     match done {
         Ok(code) => code,
