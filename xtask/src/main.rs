@@ -5,6 +5,7 @@
 mod failure;
 mod faults;
 mod kafka;
+mod simulate;
 
 use std::process::ExitCode;
 
@@ -31,6 +32,8 @@ enum Task {
     /// Kill a member whose first record never ends, and count what the next one handles again.
     #[command(disable_help_flag = true)]
     StuckRecord(faults::Args),
+    /// The invariants in random worlds: the engine alone, and whole apps on an in-memory cluster that fails by script.
+    Simulate(simulate::Args),
 }
 
 fn main() -> ExitCode {
@@ -38,6 +41,7 @@ fn main() -> ExitCode {
         Task::Kafka(args) => kafka::run(args),
         Task::Faults(args) => faults::run("run", &args),
         Task::StuckRecord(args) => faults::run("stuck-record", &args),
+        Task::Simulate(args) => simulate::run(args),
     };
     match done {
         Ok(code) => code,

@@ -220,9 +220,10 @@ impl Probe {
 
     fn in_epoch(&self, mut entries: Vec<CommitEntry>) -> Vec<CommitEntry> {
         for entry in entries.iter_mut().filter(|entry| entry.epoch == NEWEST) {
-            let had = self.assignments.iter().rev().find(|(_, given)| {
-                given.iter().any(|assignment| assignment.partition == entry.partition)
-            });
+            let had =
+                self.assignments.iter().rev().find(|(_, given)| {
+                    given.iter().any(|assignment| assignment.partition == entry.partition)
+                });
             entry.epoch = had.map_or(NEWEST, |(epoch, _)| *epoch);
         }
         entries

@@ -58,7 +58,12 @@ impl Slots {
     }
 
     /// Marks a partition and returns it; nothing where that assignment of it is over.
-    pub(super) fn pause(&mut self, partition: &TopicPartition, epoch: u64, paused: bool) -> TopicPartitionList {
+    pub(super) fn pause(
+        &mut self,
+        partition: &TopicPartition,
+        epoch: u64,
+        paused: bool,
+    ) -> TopicPartitionList {
         let mut marked = TopicPartitionList::new();
         let asked = |slot: &&mut Slot| slot.partition == *partition && slot.epoch == epoch;
         for slot in self.slots.iter_mut().filter(asked) {

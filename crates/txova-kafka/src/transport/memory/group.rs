@@ -177,7 +177,10 @@ impl Group {
             }
             let known = self.members.get(&id).and_then(|member| member.fetching.get(&entry.partition));
             if known.map(|position| position.epoch) != Some(entry.epoch) {
-                return stale(format!("the assignment of {} to {id} of group {name} is over", entry.partition));
+                return stale(format!(
+                    "the assignment of {} to {id} of group {name} is over",
+                    entry.partition
+                ));
             }
         }
         let mut answer = Ok(());

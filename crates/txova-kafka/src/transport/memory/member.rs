@@ -174,12 +174,15 @@ pub(super) async fn serve(
             Command::Pause { partition, epoch } => set_paused(&shared, &group, id, &partition, epoch, true),
             Command::Resume { partition, epoch } => set_paused(&shared, &group, id, &partition, epoch, false),
             Command::Release { entries, reply } => {
-                if is_asked_for(&shared, &group, id) {
+                if is_asked_for(&shared, &group, id, true) {
                     let committed = commit(&shared, &group, id, entries).await;
-                    give_back(&shared, &group, id);
+                    if is_asked_for(&shared, &group, id, false) {
+                        give_back(&shared, &group, id); // else it was over before the commit was answered
+                    }
                     answer(reply, committed);
                 } else {
-                    let text = "no revocation is waiting for a release: the partitions are given back already";
+                    let text =
+                        "no revocation is waiting for a release: the partitions are given back already";
                     answer(reply, Err(ClientError::new(ClientErrorKind::StaleMember, text)));
                 }
             }
@@ -252,7 +255,14 @@ async fn commit(
     answer
 }
 
-fn set_paused(shared: &Shared, group: &str, id: MemberId, partition: &TopicPartition, epoch: u64, paused: bool) {
+fn set_paused(
+    shared: &Shared,
+    group: &str,
+    id: MemberId,
+    partition: &TopicPartition,
+    epoch: u64,
+    paused: bool,
+) {
     shared.update(|state| {
         let Some(kept) = state.groups.get_mut(group) else { return };
         let Some(member) = kept.members.get_mut(&id) else { return };
@@ -264,13 +274,13 @@ fn set_paused(shared: &Shared, group: &str, id: MemberId, partition: &TopicParti
 }
 
 /// Whether a release answers the revocation that waits. One that was lost or not answered in time is over, and its late
-/// answer must not be taken for that of the next.
-fn is_asked_for(shared: &Shared, group: &str, id: MemberId) -> bool {
+/// answer must not be taken for that of the next. `is_new` counts the release.
+fn is_asked_for(shared: &Shared, group: &str, id: MemberId, is_new: bool) -> bool {
     let mut state = shared.lock();
     let Some(kept) = state.groups.get_mut(group) else { return false };
     let waits = kept.revoke_deadline(id).is_some();
     let Some(member) = kept.members.get_mut(&id) else { return false };
-    member.releases += 1;
+    member.releases += u64::from(is_new);
     waits && member.releases == member.revocations
 }
 

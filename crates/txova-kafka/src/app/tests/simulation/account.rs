@@ -47,9 +47,8 @@ impl World {
         if !map.failing.is_empty() {
             facts.saw("commit with failing records");
         }
-        let covers = |offset: i64, map: &OffsetMap, o: i64| {
-            o < offset || map.done.iter().any(|run| run.contains(&o))
-        };
+        let covers =
+            |offset: i64, map: &OffsetMap, o: i64| o < offset || map.done.iter().any(|run| run.contains(&o));
         let mut untrue = Vec::new();
         let mut forgotten = Vec::new();
         for ((_, o), _) in facts.written.range((p, 0)..(p + 1, 0)) {
@@ -75,7 +74,9 @@ impl World {
             failing.attempts > failures && no_event != Some(Nature::Garbage)
         });
         let untold = untold.copied();
-        facts.holds(untold.is_none(), || format!("a commit of {partition} counts failures that were none: {untold:?}"));
+        facts.holds(untold.is_none(), || {
+            format!("a commit of {partition} counts failures that were none: {untold:?}")
+        });
         drop(facts);
         last.insert(p, (*offset, map));
     }
@@ -112,7 +113,9 @@ impl World {
                     && letter.body().as_deref() == sent.value.as_deref()
                     && letter.consumer_group.as_deref() == Some(GROUP)
                     && letter.cut.is_none();
-                facts.holds(exact, || format!("the dead letter of {at:?} is not of what was written: {letter:?}"));
+                facts.holds(exact, || {
+                    format!("the dead letter of {at:?} is not of what was written: {letter:?}")
+                });
                 let tried = letter.attempt_count;
                 let all_tries = for_good || tried > i64::from(most);
                 let no_more = tried <= i64::from(failures) || nature == Nature::Garbage;

@@ -45,9 +45,8 @@ impl World {
         sleep(STOP).await;
         self.gather().await;
         let story = self.story();
-        let refused = (0..self.members.len()).find(|m| {
-            self.members[*m].is_living() && story.facts().members[*m].must_stop
-        });
+        let refused = (0..self.members.len())
+            .find(|m| self.members[*m].is_living() && story.facts().members[*m].must_stop);
         self.holds(refused.is_none(), || format!("a handler said stop, and member {refused:?} goes on"));
         for m in self.living() {
             self.close_within(m, Duration::from_secs(10));
@@ -64,7 +63,8 @@ impl World {
         let mut text = "nothing dropped: the group never comes to its end".to_owned();
         for p in self.partition_numbers() {
             let partition = TopicPartition::new(TOPIC, p);
-            let (ends, committed) = (self.cluster.ends(&partition), self.cluster.committed_by(GROUP, &partition));
+            let (ends, committed) =
+                (self.cluster.ends(&partition), self.cluster.committed_by(GROUP, &partition));
             text.push_str(&format!("\n{partition} ends {ends:?} committed {committed:?}"));
         }
         for member in self.cluster.members(GROUP) {
@@ -87,7 +87,9 @@ impl World {
             && (in_flight_bytes <= most.max_in_flight_bytes || in_flight_records == 1)
             && running <= most.concurrency;
         self.holds(in_limits, || {
-            format!("bounded: member {m} has {in_flight_records} records, {in_flight_bytes} bytes, runs {running}")
+            format!(
+                "bounded: member {m} has {in_flight_records} records, {in_flight_bytes} bytes, runs {running}"
+            )
         });
     }
 }

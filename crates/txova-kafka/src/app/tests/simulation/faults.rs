@@ -18,7 +18,7 @@ impl World {
     fn owner(&self, partition: &TopicPartition) -> Option<usize> {
         let members = self.cluster.members(GROUP);
         let owner = members.iter().find(|member| member.partitions.contains(partition))?;
-        self.members.iter().position(|member| member.id == owner.id)
+        self.members.iter().position(|member| member.id == Some(owner.id))
     }
 
     /// Takes note that a member has lost partitions without being asked.
@@ -35,7 +35,7 @@ impl World {
     pub(super) fn rebalance(&mut self) {
         let partition = self.any_partition();
         let Some(m) = self.pick_living() else { return };
-        let id = self.members[m].id;
+        let Some(id) = self.members[m].id else { return };
         match self.dice.below(14) {
             0..4 => {
                 self.saw("revoked");
@@ -160,7 +160,7 @@ impl World {
         self.cluster.delay_commits(GROUP, Duration::ZERO);
         self.cluster.delay_fetches(TOPIC, Duration::ZERO);
         for m in self.living() {
-            let id = self.members[m].id;
+            let Some(id) = self.members[m].id else { continue };
             let is_member = |partitions: usize| partitions > 0;
             let members = self.cluster.members(GROUP);
             if !members.iter().any(|member| member.id == id && is_member(member.partitions.len())) {

@@ -37,8 +37,7 @@ impl Letters {
             return;
         }
         let records = cluster.records(DLQ).into_iter();
-        for (_, record) in
-            records.filter(|(place, record)| record.offset >= before[place.partition as usize])
+        for (_, record) in records.filter(|(place, record)| record.offset >= before[place.partition as usize])
         {
             match DeadLetter::decode(record.value.as_deref().unwrap_or_default()) {
                 Ok(letter) => {

@@ -17,7 +17,8 @@ use crate::testing::MemberId;
 type Ended = Result<CloseReport, RunError>;
 
 pub(super) struct Member {
-    pub id: MemberId,
+    /// `None` where it has stopped before anybody saw it.
+    pub id: Option<MemberId>,
     pub handle: AppHandle,
     run: Option<JoinHandle<Ended>>,
     closing: Option<Closing>,
@@ -67,15 +68,18 @@ impl World {
         };
         story.facts().members.push(facts);
         let run = tokio::spawn(app.run());
-        let known = |id: &MemberId| self.members.iter().any(|member| member.id == *id);
+        let known = |id: &MemberId| self.members.iter().any(|member| member.id == Some(*id));
         let id = loop {
             let members = self.cluster.members(GROUP);
             if let Some(new) = members.iter().map(|member| member.id).find(|id| !known(id)) {
-                break new;
+                break Some(new);
+            }
+            if run.is_finished() {
+                break None;
             }
             tokio::task::yield_now().await;
         };
-        story.facts().members[number].id = Some(id);
+        story.facts().members[number].id = id;
         self.members.push(Member { id, handle, run: Some(run), closing: None });
     }
 
@@ -161,9 +165,10 @@ impl World {
         let id = self.members[m].id;
         let commits = self.cluster.commits();
         for (partition, offset) in &report.committed {
-            let last = commits.iter().rev().find(|commit| {
-                commit.member == id && commit.partition == *partition
-            });
+            let last = commits
+                .iter()
+                .rev()
+                .find(|commit| Some(commit.member) == id && commit.partition == *partition);
             let found = last.map(|commit| commit.offset);
             self.holds(found == Some(*offset), || {
                 format!("the report of member {m} says {partition} is committed at {offset}, and it is at {found:?}")
@@ -178,13 +183,13 @@ impl World {
             let facts = story.facts();
             let Some(written) = facts.written.get(&at) else { continue };
             let cut_off = written.runs.iter().map(|run| &facts.runs[*run]).any(|run| {
-                let cut_off = |(at, end)| {
-                    matches!(end, End::Aborted | End::TimedOut) || facts.landings.contains(&at)
-                };
+                let cut_off =
+                    |(at, end)| matches!(end, End::Aborted | End::TimedOut) || facts.landings.contains(&at);
                 run.member == m && run.end.is_some_and(cut_off)
             });
             let no_event = written.nature == Nature::Garbage;
-            let given_up = no_event || written.failed_for_good || written.failures > self.consumer.max_retries;
+            let given_up =
+                no_event || written.failed_for_good || written.failures > self.consumer.max_retries;
             drop(facts);
             self.holds(cut_off || given_up, || {
                 format!("the report of member {m} says {at:?} was abandoned, and no run of it was ended")

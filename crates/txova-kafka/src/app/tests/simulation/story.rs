@@ -175,8 +175,7 @@ impl Facts {
 
     pub(super) fn settled_at(&self, at: At) -> Option<Instant> {
         let written = self.written.get(&at)?;
-        let settled =
-            if written.nature == Nature::Tombstone { Some(self.began) } else { written.settled_at };
+        let settled = if written.nature == Nature::Tombstone { Some(self.began) } else { written.settled_at };
         let letter = self.letters.first_at(at);
         settled.into_iter().chain(letter).min()
     }
@@ -207,7 +206,10 @@ impl Facts {
     fn is_owner(&self, m: usize, p: i32, cluster: &Cluster) -> bool {
         let partition = TopicPartition::new(TOPIC, p);
         let id = self.members[m].id;
-        cluster.members(GROUP).iter().any(|member| Some(member.id) == id && member.partitions.contains(&partition))
+        cluster
+            .members(GROUP)
+            .iter()
+            .any(|member| Some(member.id) == id && member.partitions.contains(&partition))
     }
 
     /// Whether a run may still be there although its record is another's: taken by force, or on its way to its end.
@@ -262,8 +264,7 @@ impl Facts {
             format!("attempts persist: attempt {n} of {at:?} starts, and {failures} have failed")
         });
         let Some((before, end)) = again else { return };
-        let failed =
-            matches!(end, Some(End::Failed(ErrorClass::Transient) | End::Panicked | End::TimedOut));
+        let failed = matches!(end, Some(End::Failed(ErrorClass::Transient) | End::Panicked | End::TimedOut));
         self.holds(failed && n == before + 1, || {
             format!("{at:?} starts at member {m} as attempt {n} after attempt {before}, which ended {end:?}")
         });
@@ -287,7 +288,9 @@ impl Facts {
         let failing = map.failing.iter().find(|failing| failing.offset == at.1);
         let failed = failing.map_or(0, |failing| failing.attempts);
         self.holds(n > failed, || {
-            format!("attempts persist: {at:?} starts as attempt {n}, and the commit says that {failed} failed")
+            format!(
+                "attempts persist: {at:?} starts as attempt {n}, and the commit says that {failed} failed"
+            )
         });
     }
 
