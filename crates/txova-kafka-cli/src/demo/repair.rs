@@ -3,11 +3,13 @@
 
 use std::sync::Arc;
 
+use txova_events::DeadLetter;
 use txova_kafka::publisher::Publisher;
 use txova_kafka::{Kafka, Replay};
 
 use super::DemoError;
 use super::services::{self, Joining, World};
+use super::tag::{self, Kind, Run};
 
 /// What the replay did.
 #[derive(Clone, Copy, Debug, Default)]
@@ -43,9 +45,10 @@ pub(crate) async fn repair(
     Ok(Repaired { replayed: report.replayed, failed: failed as u64 })
 }
 
-/// Counts the letters of each group.
+/// Counts the letters of each group about records of this run.
 pub(crate) async fn letters(
     kafka: &Kafka,
+    run: Run,
     groups: &[String; 3],
     topics: &[Vec<String>; 3],
 ) -> Result<[Letters; 3], DemoError> {
@@ -58,11 +61,22 @@ pub(crate) async fn letters(
         .map_err(|error| DemoError::Cluster(format!("the dead letters cannot be read: {error}")))?;
     let mut letters = [Letters::default(); 3];
     for entry in &entries {
-        let group = entry.letter.as_ref().ok().and_then(|letter| letter.consumer_group.as_ref());
-        if let Some(at) = groups.iter().position(|ours| Some(ours) == group) {
+        let Ok(letter) = &entry.letter else { continue };
+        let group = groups.iter().position(|ours| Some(ours) == letter.consumer_group.as_ref());
+        if let Some(at) = group.filter(|_| is_ours(run, letter)) {
             letters[at].written += 1;
             letters[at].open += u64::from(entry.is_open());
         }
     }
     Ok(letters)
+}
+
+/// Two demos on one cluster read each other's records; their keys tell them apart.
+fn is_ours(run: Run, letter: &DeadLetter) -> bool {
+    let key = letter.original_key.as_deref().and_then(|key| std::str::from_utf8(key).ok());
+    key.is_some_and(|key| {
+        [Kind::Ride, Kind::Payment, Kind::Driver, Kind::Poison]
+            .iter()
+            .any(|kind| tag::read(run, *kind, key).is_some())
+    })
 }

@@ -29,7 +29,8 @@ pub(crate) struct Report {
     pub outage: OutageReport,
     pub dead_letters: DeadLettersReport,
     pub targets: Targets,
-    /// Whether the promises held: nothing lost, nothing out of order, every chain whole, every line accounted for.
+    /// Whether the promises held: nothing lost, nothing out of order, every chain whole, every line accounted for, every
+    /// dead letter but the poison repaired.
     pub ok: bool,
 }
 
@@ -98,6 +99,8 @@ pub(crate) struct OutageReport {
     pub service: &'static str,
     /// Calls the gateway did not answer.
     pub unanswered_calls: u64,
+    /// Records given up because of it: 0 when all were tried again until it was over.
+    pub dead_lettered: u64,
 }
 
 #[derive(Clone, Debug, Default, Serialize)]
@@ -105,8 +108,10 @@ pub(crate) struct DeadLettersReport {
     pub written: u64,
     pub replayed: u64,
     pub replay_failed: u64,
-    /// Left open: about the poison, which no handler can repair.
+    /// Left open.
     pub open: u64,
+    /// Of these, the ones about the poison, which no handler can repair.
+    pub open_poison: u64,
 }
 
 impl TripsReport {

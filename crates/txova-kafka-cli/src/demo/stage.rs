@@ -135,8 +135,9 @@ impl Stage {
         self.until("settling", screen, settle::settle(&watch, poison)).await?;
         let last = lag_at_end(self.cluster.kafka.clone(), self.groups.clone(), self.topics.clone());
         let lag_at_end = self.until("settling", screen, last).await?;
-        let (groups, topics) = (self.groups.clone(), self.topics.clone());
-        let letters = self.until("counting", screen, repair::letters(&kafka, &groups, &topics)).await??;
+        let (run, groups, topics) = (self.cluster.run, self.groups.clone(), self.topics.clone());
+        let letters =
+            self.until("counting", screen, repair::letters(&kafka, run, &groups, &topics)).await??;
         let services = watch.services().await;
         Ok(Sums { services, repaired, letters, lag_at_end, busy, elapsed: watch.elapsed() })
     }

@@ -56,6 +56,9 @@ impl Stage {
             expected: Service::ALL.iter().map(|service| world.ledger.expected(*service)).sum(),
             out_of_order,
         });
+        let open: u64 = sums.letters.iter().map(|letters| letters.open).sum();
+        let due = poison + world.ledger.refusals(Service::Payment);
+        let by_outage = sums.letters[Service::Payment as usize].written.saturating_sub(due);
         let chains = ChainsReport {
             checked: world.chains.checked.load(Relaxed),
             broken: world.chains.broken.load(Relaxed),
@@ -64,8 +67,8 @@ impl Stage {
             cluster: self.cluster.name.clone(),
             run: self.cluster.run.to_string(),
             duration_ms: sums.elapsed.as_millis() as u64,
-            ok: lost + out_of_order + chains.broken + events.failed + trips.unfinished + sums.repaired.failed
-                == 0,
+            ok: lost + out_of_order + chains.broken + events.failed + trips.unfinished == 0
+                && open <= planted,
             trips,
             events,
             lost,
@@ -76,12 +79,14 @@ impl Stage {
             outage: OutageReport {
                 service: Service::Payment.name(),
                 unanswered_calls: world.gateway.unanswered.load(Relaxed),
+                dead_lettered: by_outage,
             },
             dead_letters: DeadLettersReport {
                 written,
                 replayed: sums.repaired.replayed,
                 replay_failed: sums.repaired.failed,
-                open: sums.letters.iter().map(|letters| letters.open).sum(),
+                open,
+                open_poison: open.min(planted),
             },
             targets,
         }

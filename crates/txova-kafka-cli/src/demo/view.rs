@@ -16,7 +16,7 @@ pub(crate) struct Screen {
     pub paint: Paint,
     /// Lines of the picture that stands on the terminal now.
     drawn: usize,
-    last: Option<(Duration, u64)>,
+    last: (Duration, u64),
     rate: f64,
 }
 
@@ -31,7 +31,14 @@ impl Screen {
         let no_color = no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let is_live = is_terminal && !is_dumb;
-        Self { out, is_live, paint: Paint { on: is_live && !no_color }, drawn: 0, last: None, rate: 0.0 }
+        Self {
+            out,
+            is_live,
+            paint: Paint { on: is_live && !no_color },
+            drawn: 0,
+            last: (Duration::ZERO, 0),
+            rate: 0.0,
+        }
     }
 
     /// How often a picture is wanted.
@@ -80,14 +87,13 @@ impl Screen {
     /// Events a second since the last picture, smoothed.
     fn measure(&mut self, picture: &Picture) {
         let (at, published) = (picture.elapsed, picture.published);
-        if let Some((before_at, before)) = self.last {
-            let seconds = (at.saturating_sub(before_at)).as_secs_f64();
-            if seconds > 0.0 {
-                let now = published.saturating_sub(before) as f64 / seconds;
-                self.rate = if self.is_live { self.rate * 0.7 + now * 0.3 } else { now };
-            }
+        let (before_at, before) = self.last;
+        let seconds = at.saturating_sub(before_at).as_secs_f64();
+        if seconds > 0.0 {
+            let now = published.saturating_sub(before) as f64 / seconds;
+            self.rate = if self.is_live { self.rate * 0.7 + now * 0.3 } else { now };
         }
-        self.last = Some((at, published));
+        self.last = (at, published);
     }
 
     fn lines(&self, phase: &str, picture: &Picture) -> Vec<String> {
@@ -149,26 +155,25 @@ impl Drop for Screen {
 
 fn plain(phase: &str, picture: &Picture, rate: f64) -> String {
     let mut line = format!(
-        "{:>5.1} s  {phase}: {} of {} events sent, {} published, {rate:.0}/s, p99 {}",
+        "{:>5.1} s  {phase}: {} of {} sent, {} published, {rate:.0}/s, p99 {}",
         picture.elapsed.as_secs_f64(),
         picture.sent,
         picture.total,
         picture.published,
         ms(picture.p99_us)
     );
-    for service in &picture.services {
-        let counts = &service.counts;
-        line += &format!(
-            "; {}: handled {}, retries {}, dead letters {}, lag {}",
-            service.service.name(),
-            counts.handled,
-            counts.retried,
-            counts.dead_lettered,
-            service.lag
-        );
+    for ServicePicture { service, counts, lag, .. } in &picture.services {
+        let name = service.name().trim_end_matches("-service");
+        line += &format!(" | {name}: {} handled, lag {lag}", counts.handled);
+        if counts.retried > 0 {
+            line += &format!(", {} retries", counts.retried);
+        }
+        if counts.dead_lettered > 0 {
+            line += &format!(", {} dead letters", counts.dead_lettered);
+        }
     }
     if picture.is_down {
-        line += "; the payment gateway is down";
+        line += " | the payment gateway is down";
     }
     line
 }

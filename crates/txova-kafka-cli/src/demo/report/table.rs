@@ -2,11 +2,15 @@
 
 use std::fmt::Write as _;
 
+use super::super::ledger::Service;
 use super::super::paint::{Paint, plural, thousands};
 use super::{Report, ServiceReport};
 
+/// What is behind the indent of an explanation in 80 columns.
+const HOW_WIDTH: usize = 68;
+
 impl Report {
-    /// The whole of it, lines of at most 100 characters but for reasons.
+    /// The whole of it, in 100 columns but for long reasons.
     pub(crate) fn table(&self, paint: Paint) -> String {
         let mut text = String::new();
         // Writing to a text cannot fail.
@@ -29,7 +33,9 @@ impl Report {
                 .measured
                 .map_or_else(|| "not measured".to_owned(), |it| format!("{} {unit}", short(it)));
             writeln!(out, "  {verdict}  {:<30}{measured:>14}", target.target)?;
-            writeln!(out, "          {}", paint.faint(&target.how))?;
+            for line in wrapped(&target.how, HOW_WIDTH) {
+                writeln!(out, "          {}", paint.faint(line))?;
+            }
         }
         writeln!(out)?;
         let verdict = if self.ok {
@@ -53,15 +59,9 @@ impl Report {
         for reason in &trips.reasons {
             let lines: Vec<String> = reason.lines.iter().take(6).map(u64::to_string).collect();
             let more = if reason.lines.len() > 6 { ", …" } else { "" };
-            let lines = format!("lines {}{more}", lines.join(", "));
-            writeln!(
-                out,
-                "    {:>5}  {}, refused by {} {}",
-                reason.trips,
-                reason.reason,
-                reason.by,
-                paint.faint(lines)
-            )?;
+            let lines = format!("(lines {}{more})", lines.join(", "));
+            let why = format!("{}, refused by {}", reason.reason, reason.by);
+            writeln!(out, "    {:>5}  {why} {}", reason.trips, paint.faint(lines))?;
         }
         for line in trips.unreadable.iter().take(5) {
             writeln!(out, "           {}:{}:{}: {}", trips.source, line.line, line.column, line.reason)?;
@@ -76,10 +76,9 @@ impl Report {
         let events = &self.events;
         writeln!(
             out,
-            "  {} published in {:.1} s on {}, {}/s, and {}",
+            "  {} published in {:.1} s, {}/s, and {}",
             paint.bold(plural(events.published, "event", "events")),
             self.duration_ms as f64 / 1_000.0,
-            self.cluster,
             thousands(events.per_second),
             plural(events.poison, "poisoned record", "poisoned records")
         )?;
@@ -97,7 +96,8 @@ impl Report {
             format!("  {name:<22}{}", cells.collect::<String>())
         };
         writeln!(out, "{}", paint.faint(row("", &head.map(str::to_owned))))?;
-        for (name, service) in &self.services {
+        for name in Service::ALL.map(Service::name) {
+            let Some(service) = self.services.get(name) else { continue };
             let ServiceReport {
                 published,
                 handled,
@@ -144,17 +144,19 @@ impl Report {
         let letters = &self.dead_letters;
         writeln!(
             out,
-            "       {}: {} repaired by the replay, {} left open, about the poison",
-            plural(letters.written, "dead letter", "dead letters"),
+            "  {}  every dead letter but the poison is repaired: {} of {} by the replay",
+            verdict(letters.open == letters.open_poison),
             letters.replayed,
-            letters.open
+            letters.written - letters.open_poison.min(letters.written)
         )?;
+        writeln!(out, "       {} about the poison stay open, for a person to look at", letters.open_poison)?;
         let healed = self.services.get(self.outage.service).map_or(0, |service| service.retried);
         writeln!(
             out,
-            "       the outage: {} calls unanswered, {} retries, and no dead letter of it",
-            thousands(self.outage.unanswered_calls),
-            thousands(healed)
+            "       the outage: {}, {}, {} of it",
+            plural(self.outage.unanswered_calls, "call unanswered", "calls unanswered"),
+            plural(healed, "retry", "retries"),
+            plural(self.outage.dead_lettered, "dead letter", "dead letters")
         )
     }
 }
@@ -163,4 +165,40 @@ impl Report {
 fn short(number: f64) -> String {
     let text = format!("{number:.4}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
+/// Lines of at most `width` characters, broken between words.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let last = lines.last().map_or(0, |line| line.chars().count());
+        match lines.last_mut() {
+            Some(line) if last == 0 => line.push_str(word),
+            Some(line) if last + 1 + word.chars().count() <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_explanations_are_broken_between_words_and_nothing_is_left_out() {
+        let text = "the highest of any group, all partitions together, outside the outage";
+        let lines = wrapped(text, 20);
+        assert!(lines.iter().all(|line| line.len() <= 20), "{lines:?}");
+        assert_eq!(lines.join(" "), text);
+        assert_eq!(wrapped("averyverylongword", 5), ["averyverylongword"]);
+    }
+
+    #[test]
+    fn numbers_have_no_zeros_at_their_end() {
+        assert_eq!([0.0, 100.0, 8.703, 0.04631].map(short), ["0", "100", "8.703", "0.0463"]);
+    }
 }
