@@ -146,6 +146,7 @@ impl World {
         };
         sleep(Duration::from_millis(wait_ms as u64)).await;
         self.gather().await;
+        self.watch_told();
     }
 
     pub(super) fn produce(&mut self) {
