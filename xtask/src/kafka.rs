@@ -20,6 +20,8 @@ use cluster::{Cluster, Wanted, nodes_text};
 use engine::State;
 use saved::RunsAs;
 
+pub(crate) use saved::home;
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]

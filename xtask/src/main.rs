@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, reason = "a command line prints what it did")]
 
 mod failure;
+mod faults;
 mod kafka;
 mod simulate;
 
@@ -25,6 +26,12 @@ struct Cli {
 enum Task {
     /// A real Apache Kafka on this machine, for tests, fault runs and benchmarks.
     Kafka(kafka::Args),
+    /// Kill and stop members and brokers of a real Kafka under load, then account for every record (3 minutes).
+    #[command(disable_help_flag = true)]
+    Faults(faults::Args),
+    /// Kill a member whose first record never ends, and count what the next one handles again.
+    #[command(disable_help_flag = true)]
+    StuckRecord(faults::Args),
     /// The invariants in random worlds: the engine alone, and whole apps on an in-memory cluster that fails by script.
     Simulate(simulate::Args),
 }
@@ -32,6 +39,8 @@ enum Task {
 fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Kafka(args) => kafka::run(args),
+        Task::Faults(args) => faults::run("run", &args),
+        Task::StuckRecord(args) => faults::run("stuck-record", &args),
         Task::Simulate(args) => simulate::run(args),
     };
     match done {

@@ -3,6 +3,37 @@
 //! A field that is missing or `null` reads as the contract has it (a nil id, an [`Unset`](crate::UserType::Unset)
 //! word, an empty text, zero); [`Event::validate`](crate::Event::validate) keeps such holes from being published.
 //! Unknown fields are ignored, of repeated ones the last stays.
+//!
+//! | type | event | topic | key |
+//! |---|---|---|---|
+//! | `user.registered` | [`UserRegistered`] | `txova.users.v1` | `user_id` |
+//! | `user.verified` | [`UserVerified`] | `txova.users.v1` | `user_id` |
+//! | `user.profile_updated` | [`UserProfileUpdated`] | `txova.users.v1` | `user_id` |
+//! | `user.suspended` | [`UserSuspended`] | `txova.users.v1` | `user_id` |
+//! | `user.deleted` | [`UserDeleted`] | `txova.users.v1` | `user_id` |
+//! | `driver.application_submitted` | [`DriverApplicationSubmitted`] | `txova.drivers.v1` | `driver_id` |
+//! | `driver.documents_submitted` | [`DriverDocumentsSubmitted`] | `txova.drivers.v1` | `driver_id` |
+//! | `driver.approved` | [`DriverApproved`] | `txova.drivers.v1` | `driver_id` |
+//! | `driver.rejected` | [`DriverRejected`] | `txova.drivers.v1` | `driver_id` |
+//! | `driver.went_online` | [`DriverWentOnline`] | `txova.drivers.v1` | `driver_id` |
+//! | `driver.went_offline` | [`DriverWentOffline`] | `txova.drivers.v1` | `driver_id` |
+//! | `driver.location_updated` | [`DriverLocationUpdated`] | `txova.locations.v1` | `driver_id` |
+//! | `ride.requested` | [`RideRequested`] | `txova.rides.v1` | `ride_id` |
+//! | `ride.driver_assigned` | [`RideDriverAssigned`] | `txova.rides.v1` | `ride_id` |
+//! | `ride.driver_arrived` | [`RideDriverArrived`] | `txova.rides.v1` | `ride_id` |
+//! | `ride.started` | [`RideStarted`] | `txova.rides.v1` | `ride_id` |
+//! | `ride.completed` | [`RideCompleted`] | `txova.rides.v1` | `ride_id` |
+//! | `ride.cancelled` | [`RideCancelled`] | `txova.rides.v1` | `ride_id` |
+//! | `ride.rated` | [`RideRated`] | `txova.rides.v1` | `ride_id` |
+//! | `payment.initiated` | [`PaymentInitiated`] | `txova.payments.v1` | `payment_id` |
+//! | `payment.completed` | [`PaymentCompleted`] | `txova.payments.v1` | `payment_id` |
+//! | `payment.failed` | [`PaymentFailed`] | `txova.payments.v1` | `payment_id` |
+//! | `payment.refunded` | [`PaymentRefunded`] | `txova.payments.v1` | `payment_id` |
+//! | `payout.requested` | [`PayoutRequested`] | `txova.payments.v1` | `payout_id` |
+//! | `payout.completed` | [`PayoutCompleted`] | `txova.payments.v1` | `payout_id` |
+//! | `safety.emergency_triggered` | [`SafetyEmergencyTriggered`] | `txova.safety.v1` | `ride_id` |
+//! | `safety.incident_reported` | [`SafetyIncidentReported`] | `txova.safety.v1` | `incident_id` |
+//! | `safety.trip_shared` | [`SafetyTripShared`] | `txova.safety.v1` | `ride_id` |
 
 /// Declares events: the struct, its reading and writing by the contract's rules, and its place on the wire.
 macro_rules! events {
@@ -14,7 +45,7 @@ macro_rules! events {
     )*) => {$(
         $(#[$doc])*
         #[doc = concat!("\n\nOn the wire: `", $event_type, "`, keyed by `", stringify!($key), "`.")]
-        #[derive(Clone, Debug, PartialEq)]
+        #[derive(Clone, Debug, PartialEq, Eq, Hash)]
         pub struct $name {
             $($(#[$field_doc])* pub $field: $of,)*
         }

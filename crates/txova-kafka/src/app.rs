@@ -3,6 +3,7 @@
 
 mod build;
 mod handle;
+mod range;
 mod run;
 mod signal;
 
@@ -21,6 +22,7 @@ use crate::transport::JoinOptions;
 
 pub use self::build::{AppBuilder, BuildError};
 pub use self::handle::{AppHandle, AppStatus};
+pub use self::range::{FailedRecord, RangeEnd, RangePart, RangeReport, RangeStart, RunRange};
 pub use self::run::RunError;
 pub use self::signal::shutdown_signal;
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 use time::OffsetDateTime;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::outcome::Outcome;
@@ -21,7 +22,9 @@ pub(crate) struct Attempt {
     pub number: u32,
     /// When the first attempt failed; `None` at the first attempt.
     pub first_failure: Option<OffsetDateTime>,
-    /// Cancelled when the app closes without waiting or the partition is taken away.
+    /// When the time limit ends it.
+    pub deadline: Instant,
+    /// Cancelled when the app begins to close or the partition is to be given back.
     pub cancelled: CancellationToken,
 }
 

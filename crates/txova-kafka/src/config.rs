@@ -32,6 +32,7 @@ mod properties;
 mod publisher;
 mod secret;
 mod settings;
+mod start;
 
 #[cfg(test)]
 mod tests;

@@ -25,7 +25,9 @@ use crate::kafka::Kafka;
 use crate::record::{OutgoingRecord, Record};
 use crate::transport::Producer;
 
+pub(crate) use self::cut::sha256;
 use self::cut::{SMALLEST_BYTES, record_within};
+pub(crate) use self::entry::origin_of;
 pub use self::entry::{DeadLetterEntry, EntryPlace, EntryPlaceError, Resolution, ResolutionState};
 
 pub(crate) const LIBRARY_VERSION: &str = concat!("txova-kafka ", env!("CARGO_PKG_VERSION"));

@@ -18,7 +18,9 @@ use tracing::{debug, info, warn};
 
 use crate::attempt::Dispatch;
 use crate::client_error::{ClientError, ClientErrorKind};
-use crate::engine::{Action, CloseReport, DeadLetterOrder, Engine, Settings, Status, StopReason, Ticket};
+use crate::engine::{
+    Action, CloseReport, Counts, DeadLetterOrder, Engine, Settings, Status, StopReason, Ticket,
+};
 use crate::outcome::Outcome;
 use crate::record::{Record, TopicPartition};
 use crate::transport::{Batch, Command, GroupEvent, GroupMember};
@@ -77,6 +79,7 @@ pub(crate) struct Ended {
     pub report: CloseReport,
     /// Why it was not simply asked to close.
     pub reason: Option<StopReason>,
+    pub counts: Counts,
 }
 
 /// What comes back from work the driver has begun.
@@ -156,7 +159,8 @@ impl Driver {
             }
             if let Some(report) = self.report.take() {
                 self.leave().await;
-                return Ended { report, reason: self.engine.stop_reason().cloned() };
+                let counts = self.engine.status(self.clock.now().at).counts;
+                return Ended { report, reason: self.engine.stop_reason().cloned(), counts };
             }
             self.next_input(more).await;
         }

@@ -19,7 +19,10 @@ pub mod router;
 pub mod testing;
 pub(crate) mod transport;
 
-pub use app::{App, AppBuilder, AppHandle, AppStatus, BuildError, RunError, shutdown_signal};
+pub use app::{
+    App, AppBuilder, AppHandle, AppStatus, BuildError, FailedRecord, RangeEnd, RangePart, RangeReport,
+    RangeStart, RunError, RunRange, shutdown_signal,
+};
 pub use client_error::{ClientError, ClientErrorKind};
 pub use context::{Context, TraceContext};
 pub use dead_letter::{DeadLetterEntry, EntryPlace, EntryPlaceError, Resolution, ResolutionState};
@@ -30,5 +33,7 @@ pub use kafka::{Kafka, KafkaError, Lag};
 pub use outcome::{ErrorClass, HandlerError};
 pub use record::{Headers, OutgoingRecord, Record, TopicPartition};
 pub use replay::{FailedReplay, Replay, ReplayError, ReplayReport, UnreadableEntry};
-pub use router::{Policy, Router, RouterError, RouterProblem, Routes, Unexpected};
+pub use router::{
+    HandlerRequest, HandlerService, Policy, Router, RouterError, RouterProblem, Routes, Unexpected,
+};
 pub use transport::{Delivery, NewTopic, OutOfRange, StartAt};

@@ -91,6 +91,17 @@ impl HandlerError {
         self
     }
 
+    pub(crate) fn with_class(mut self, class: ErrorClass) -> Self {
+        self.class = class;
+        self
+    }
+
+    /// As a plain error that keeps class and delay for when it becomes a `HandlerError` again: for `tower` layers that
+    /// want errors boxed.
+    pub fn into_boxed(self) -> Box<dyn Error + Send + Sync> {
+        Box::new(Carried(self))
+    }
+
     /// The error's class.
     pub fn class(&self) -> ErrorClass {
         self.class
@@ -119,7 +130,31 @@ impl HandlerError {
 
 impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for HandlerError {
     fn from(error: E) -> Self {
-        Self::transient(error)
+        match error.into().downcast::<Carried>() {
+            Ok(carried) => carried.0,
+            Err(error) => Self::transient(error),
+        }
+    }
+}
+
+/// On its way through what knows only plain errors.
+struct Carried(HandlerError);
+
+impl Error for Carried {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source.source()
+    }
+}
+
+impl fmt::Display for Carried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Debug for Carried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
     }
 }
 

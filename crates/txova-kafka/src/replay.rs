@@ -3,6 +3,7 @@
 
 mod error;
 mod letter;
+mod origin;
 mod report;
 mod run;
 #[cfg(test)]
@@ -104,7 +105,8 @@ impl App {
     /// offset. The app need not be running, and may be.
     ///
     /// A letter comes as the record it is about: the same key, bytes, headers, timestamp and place, with the attempt
-    /// number counting on. It is tried once. Where the handler handles or skips it, that is written to
+    /// number counting on; where the letter had no room for all of it, it is read from its topic once more. It is tried
+    /// once. Where the handler handles or skips it, that is written to
     /// `txova.dlq.resolutions` (made where it is missing) and acknowledged before the next letter is tried; where the
     /// handler fails, the letter stays open and is in the report. A handler's `stop` ends the replay.
     ///

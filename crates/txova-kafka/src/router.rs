@@ -2,17 +2,24 @@
 
 use std::any::type_name;
 
+use tower_layer::Layer;
+use tower_service::Service;
+
 use self::catalogue::Catalogue;
+use self::layer::Layers;
 use self::unexpected::Policies;
 use crate::extract::{Needs, States};
 use crate::handler::{Handler, readable_name};
+use crate::outcome::HandlerError;
 
+pub use self::layer::{HandlerRequest, HandlerService};
 pub use self::problem::{RouterError, RouterProblem};
 pub use self::routes::Routes;
 pub use self::unexpected::{Policy, Unexpected};
 
 mod build;
 mod catalogue;
+mod layer;
 mod pattern;
 mod problem;
 mod routes;
@@ -29,6 +36,7 @@ pub struct Router {
     catalogue: Option<Catalogue>,
     policies: Policies,
     states: States,
+    layers: Layers,
     problems: Vec<RouterProblem>,
 }
 
@@ -39,6 +47,7 @@ struct Registration {
     name: String,
     topics: Option<Vec<String>>,
     needs: Needs,
+    layers: Layers,
     handler: routes::AnyHandler,
 }
 
@@ -84,6 +93,35 @@ impl Router {
             Some(registration) => registration.topics = Some(topics.into_iter().map(Into::into).collect()),
             None => self.problems.push(RouterProblem::NothingBefore { setting: ".topics(…)" }),
         }
+        self
+    }
+
+    /// Puts a `tower` layer around the handler registered just before; the first given is the outermost. See
+    /// [Layers](Self#layers).
+    pub fn layer<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<HandlerService> + Send + Sync + 'static,
+        L::Service: Service<HandlerRequest, Response = ()> + Clone + Send + Sync + 'static,
+        <L::Service as Service<HandlerRequest>>::Error: Into<HandlerError>,
+        <L::Service as Service<HandlerRequest>>::Future: Send,
+    {
+        match self.registrations.last_mut() {
+            Some(registration) => registration.layers.push(layer),
+            None => self.problems.push(RouterProblem::NothingBefore { setting: ".layer(…)" }),
+        }
+        self
+    }
+
+    /// Puts a `tower` layer around each handler there is, outside of the handler's own layers. Each handler gets a
+    /// service of its own. See [Layers](Self#layers).
+    pub fn layer_all<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<HandlerService> + Send + Sync + 'static,
+        L::Service: Service<HandlerRequest, Response = ()> + Clone + Send + Sync + 'static,
+        <L::Service as Service<HandlerRequest>>::Error: Into<HandlerError>,
+        <L::Service as Service<HandlerRequest>>::Future: Send,
+    {
+        self.layers.push(layer);
         self
     }
 
@@ -139,6 +177,7 @@ impl Router {
             name: readable_name(type_name::<H>()),
             topics: None,
             needs,
+            layers: Layers::default(),
             handler: Box::new(move |incoming| handler.call(incoming)),
         });
         self

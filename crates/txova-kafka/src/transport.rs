@@ -57,6 +57,15 @@ pub(crate) trait Transport: Send + Sync + fmt::Debug {
         timeout: Duration,
     ) -> BoxFuture<'static, Result<Vec<Watermarks>, ClientError>>;
 
+    /// The offset of the first record whose timestamp is at or behind `unix_ms`, and the end offset where there is none,
+    /// of each partition in the order asked.
+    fn offsets_at(
+        &self,
+        partitions: Vec<TopicPartition>,
+        unix_ms: i64,
+        timeout: Duration,
+    ) -> BoxFuture<'static, Result<Vec<i64>, ClientError>>;
+
     /// What a group has committed for each partition, in the order asked.
     fn committed(
         &self,
@@ -94,6 +103,11 @@ pub enum StartAt {
     Earliest,
     /// Behind the last record there is at that moment.
     Latest,
+    /// At the first record whose timestamp is at or behind this time; behind the last where there is none.
+    Timestamp {
+        /// Milliseconds since the Unix epoch.
+        unix_ms: i64,
+    },
 }
 
 /// What to do when a committed offset is no longer in the log (retention removed it, or the topic was made anew).

@@ -34,8 +34,8 @@ pub(crate) fn new_cluster_id() -> String {
     base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(uuid::Uuid::now_v7().as_bytes())
 }
 
-/// Where the cluster on `port` keeps everything.
-pub(crate) fn folder(port: u16) -> Result<PathBuf> {
+/// Where clusters are kept.
+pub(crate) fn home() -> Result<PathBuf> {
     let home = env::var_os("TXOVA_KAFKA_HOME").filter(|path| !path.is_empty()).map_or_else(
         || {
             let manifest = env::var_os("CARGO_MANIFEST_DIR")
@@ -44,8 +44,12 @@ pub(crate) fn folder(port: u16) -> Result<PathBuf> {
         },
         PathBuf::from,
     );
-    let home = std::path::absolute(&home).context(|| format!("cannot use {}", home.display()))?;
-    Ok(home.join(port.to_string()))
+    std::path::absolute(&home).context(|| format!("cannot use {}", home.display()))
+}
+
+/// Where the cluster on `port` keeps everything.
+pub(crate) fn folder(port: u16) -> Result<PathBuf> {
+    Ok(home()?.join(port.to_string()))
 }
 
 /// Held while a cluster starts or stops, so that two commands at once do not start its nodes twice.

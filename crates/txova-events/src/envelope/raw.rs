@@ -140,11 +140,6 @@ impl<'a> EnvelopeRef<'a> {
         self.unknown.iter().map(|(name, value)| (json::unescaped(name), value.as_ref()))
     }
 
-    /// A copy that owns all it holds.
-    pub fn to_owned(&self) -> RawEnvelope {
-        self.clone().into_owned()
-    }
-
     /// The same envelope, owning all it holds.
     pub fn into_owned(self) -> RawEnvelope {
         let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());

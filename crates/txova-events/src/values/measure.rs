@@ -1,11 +1,15 @@
 //! Places, directions, speeds, distances and ratings, each with its range.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::str::FromStr;
 
 use serde::de::{self, IgnoredAny, MapAccess, Visitor};
 use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::ParseValueError;
 use crate::wire::{Integer, Wire, or_absent, refuse_other_case};
 
 /// A number that its type has no room for.
@@ -17,8 +21,39 @@ pub struct OutOfRange {
     expected: &'static str,
 }
 
-/// A place on Earth, in degrees (WGS 84).
-#[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
+/// Gives a type of finite numbers its order and its hash, in which -0 is 0.
+macro_rules! ordered {
+    ($name:ident by $($number:ident)*) => {
+        impl PartialEq for $name {
+            fn eq(&self, other: &Self) -> bool {
+                self.cmp(other).is_eq()
+            }
+        }
+
+        impl Eq for $name {}
+
+        impl PartialOrd for $name {
+            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+                Some(self.cmp(other))
+            }
+        }
+
+        impl Ord for $name {
+            fn cmp(&self, other: &Self) -> Ordering {
+                Ordering::Equal$(.then((self.$number() + 0.0).total_cmp(&(other.$number() + 0.0))))*
+            }
+        }
+
+        impl Hash for $name {
+            fn hash<H: Hasher>(&self, state: &mut H) {
+                $((self.$number() + 0.0).to_bits().hash(state);)*
+            }
+        }
+    };
+}
+
+/// A place on Earth, in degrees (WGS 84). Orders from south to north, then from west to east.
+#[derive(Clone, Copy, Debug)]
 pub struct Location {
     latitude: f64,
     longitude: f64,
@@ -44,6 +79,22 @@ impl Location {
     /// Degrees east of Greenwich.
     pub const fn longitude(self) -> f64 {
         self.longitude
+    }
+}
+
+ordered!(Location by latitude longitude);
+
+/// Reads `latitude,longitude`, as it prints.
+impl FromStr for Location {
+    type Err = ParseValueError;
+
+    fn from_str(text: &str) -> Result<Self, ParseValueError> {
+        let degrees = |part: &str| part.trim().parse::<f64>().ok();
+        text.split_once(',')
+            .and_then(|(latitude, longitude)| Self::new(degrees(latitude)?, degrees(longitude)?).ok())
+            .ok_or_else(|| {
+                ParseValueError::new("place", text, "degrees within their ranges like -25.9692,32.5732")
+            })
     }
 }
 
@@ -115,8 +166,21 @@ impl Wire for Location {
 macro_rules! measures {
     ($($(#[$doc:meta])* $name:ident $what:literal $unit:literal)*) => {$(
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, Default, PartialEq, PartialOrd)]
+        #[derive(Clone, Copy, Debug, Default)]
         pub struct $name(f64);
+
+        ordered!($name by get);
+
+        /// Reads a number, with or without its unit.
+        impl FromStr for $name {
+            type Err = ParseValueError;
+
+            fn from_str(text: &str) -> Result<Self, ParseValueError> {
+                let number = text.strip_suffix($unit.trim()).unwrap_or(text).trim();
+                let value = number.parse().ok().and_then(|value| Self::new(value).ok());
+                value.ok_or_else(|| ParseValueError::new($what, text, "a finite number"))
+            }
+        }
 
         impl $name {
             /// A finite number; NaN and infinities cannot be written as JSON and are refused.
@@ -213,6 +277,15 @@ impl Rating {
 
     fn out_of_range(self) -> OutOfRange {
         OutOfRange { what: "rating", given: self.0 as f64, expected: "a whole number from 1 to 5" }
+    }
+}
+
+impl FromStr for Rating {
+    type Err = ParseValueError;
+
+    fn from_str(text: &str) -> Result<Self, ParseValueError> {
+        let rating = text.parse().ok().and_then(|stars| Self::new(stars).ok());
+        rating.ok_or_else(|| ParseValueError::new("rating", text, "a whole number from 1 to 5"))
     }
 }
 

@@ -1,9 +1,11 @@
 //! Money in centavos. It must never become a float.
 
 use std::fmt;
+use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use super::ParseValueError;
 use crate::wire::{Integer, Wire, or_absent};
 
 /// An amount in centavos of the metical: 100 centavos are 1 MZN. May be negative.
@@ -13,6 +15,7 @@ use crate::wire::{Integer, Wire, or_absent};
 ///
 /// let fare = Money::from_centavos(125_50);
 /// assert_eq!(fare.to_string(), "125.50 MZN");
+/// assert_eq!("125.50".parse(), Ok(fare));
 /// assert_eq!(fare.checked_add(Money::from_centavos(50)), Some(Money::from_centavos(126_00)));
 /// assert_eq!(fare.checked_mul(i64::MAX), None);
 /// ```
@@ -62,6 +65,28 @@ impl fmt::Display for Money {
         let sign = if self.0 < 0 { "-" } else { "" };
         let centavos = self.0.unsigned_abs();
         write!(f, "{sign}{}.{:02} MZN", centavos / 100, centavos % 100)
+    }
+}
+
+/// Reads what [`Money`] prints, with or without the currency, and whole meticais.
+impl FromStr for Money {
+    type Err = ParseValueError;
+
+    fn from_str(text: &str) -> Result<Self, ParseValueError> {
+        let amount = text.strip_suffix("MZN").unwrap_or(text).trim();
+        let (sign, digits) = amount.strip_prefix('-').map_or((1, amount), |digits| (-1, digits));
+        let (meticais, centavos) = digits.split_once('.').unwrap_or((digits, "00"));
+        let all_digits = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_digit());
+        let read = || -> Option<i64> {
+            let total = meticais.parse::<i128>().ok()?.checked_mul(100)? + centavos.parse::<i128>().ok()?;
+            i64::try_from(sign * total).ok()
+        };
+        match read() {
+            Some(total) if all_digits(meticais) && all_digits(centavos) && centavos.len() == 2 => {
+                Ok(Self(total))
+            }
+            _ => Err(ParseValueError::new("amount of money", text, "meticais and centavos like 125.50 MZN")),
+        }
     }
 }
 

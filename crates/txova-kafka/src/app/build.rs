@@ -5,13 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
+use tower_layer::Layer;
+use tower_service::Service;
 
 use crate::config::ConsumerConfig;
 use crate::driver::DriverSettings;
 use crate::engine::{Retry, Settings};
 use crate::handler::Handler;
 use crate::kafka::{Kafka, KafkaError};
-use crate::router::{Policy, Router, RouterError, Unexpected};
+use crate::outcome::HandlerError;
+use crate::router::{HandlerRequest, HandlerService, Policy, Router, RouterError, Unexpected};
 use crate::transport::JoinOptions;
 
 use super::{App, AppHandle};
@@ -84,6 +87,30 @@ impl AppBuilder {
     /// See [`Router::topics`].
     pub fn topics<T: Into<String>>(mut self, topics: impl IntoIterator<Item = T>) -> Self {
         self.router = self.router.topics(topics);
+        self
+    }
+
+    /// See [`Router::layer`].
+    pub fn layer<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<HandlerService> + Send + Sync + 'static,
+        L::Service: Service<HandlerRequest, Response = ()> + Clone + Send + Sync + 'static,
+        <L::Service as Service<HandlerRequest>>::Error: Into<HandlerError>,
+        <L::Service as Service<HandlerRequest>>::Future: Send,
+    {
+        self.router = self.router.layer(layer);
+        self
+    }
+
+    /// See [`Router::layer_all`].
+    pub fn layer_all<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<HandlerService> + Send + Sync + 'static,
+        L::Service: Service<HandlerRequest, Response = ()> + Clone + Send + Sync + 'static,
+        <L::Service as Service<HandlerRequest>>::Error: Into<HandlerError>,
+        <L::Service as Service<HandlerRequest>>::Future: Send,
+    {
+        self.router = self.router.layer_all(layer);
         self
     }
 

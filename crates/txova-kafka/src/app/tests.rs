@@ -15,7 +15,9 @@ use crate::testing::Cluster;
 use super::AppBuilder;
 
 mod close;
+mod layers;
 mod plain;
+mod range;
 mod simulation;
 mod trouble;
 

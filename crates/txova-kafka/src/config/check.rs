@@ -8,6 +8,7 @@ use super::problem::{Origin, Problem};
 use super::properties::owner;
 use super::settings::{Kind, SETTINGS, Setting, find, variable};
 use super::{Acks, Compression, KafkaConfig, SaslMechanism, Secret};
+use crate::transport::StartAt;
 
 /// Everything that is wrong.
 pub(super) fn all(config: &KafkaConfig) -> Vec<Problem> {
@@ -75,6 +76,9 @@ impl Check<'_> {
                     }
                 }
                 true
+            }
+            Kind::Start { get, .. } => {
+                !matches!(get(self.config), StartAt::Timestamp { unix_ms } if unix_ms < 0)
             }
             Kind::Flag { .. } | Kind::Choice { .. } | Kind::List { .. } => true,
         };

@@ -6,6 +6,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use super::choice::Choice;
+use super::start;
 use super::{
     Acks, Assignor, Compression, Isolation, KafkaConfig, Order, Partitioner, SaslMechanism, Secret,
     SecurityProtocol,
@@ -42,6 +43,10 @@ pub(super) enum Kind {
         get: fn(&KafkaConfig) -> &'static str,
         /// False where the name is not known.
         set: fn(&mut KafkaConfig, &str) -> bool,
+    },
+    Start {
+        get: fn(&KafkaConfig) -> StartAt,
+        set: fn(&mut KafkaConfig, StartAt),
     },
     Text {
         get: fn(&KafkaConfig) -> Option<&str>,
@@ -85,6 +90,7 @@ impl Setting {
             Kind::Share { .. } => "expected a share from 0 to 1".to_owned(),
             Kind::Flag { .. } => "expected true or false".to_owned(),
             Kind::Choice { names, .. } => format!("expected one of {}", names.join(", ")),
+            Kind::Start { .. } => format!("expected one of {}", start::EXPECTED),
             Kind::Text { .. } => "expected a text of at least one character".to_owned(),
             Kind::Path { .. } => "expected the path of a file".to_owned(),
             Kind::Secret { .. } => "expected a text of at least one character (never shown)".to_owned(),
@@ -100,6 +106,7 @@ impl Setting {
             Kind::Share { get, .. } => Some(get(config).to_string()),
             Kind::Flag { get, .. } => Some(get(config).to_string()),
             Kind::Choice { get, .. } => Some(get(config).to_owned()),
+            Kind::Start { get, .. } => Some(start::show(get(config))),
             Kind::Text { get, .. } => get(config).map(str::to_owned),
             Kind::Path { get, .. } => get(config).map(|path| path.display().to_string()),
             Kind::Secret { get, .. } => get(config).map(Secret::to_string),
@@ -263,7 +270,12 @@ pub(super) static SETTINGS: &[Setting] = &[
     choice!(publisher.partitioner, Partitioner),
     whole!(Properties, publisher.properties),
     text!(consumer.group),
-    choice!(consumer.auto_offset_reset, StartAt),
+    setting!(
+        Start,
+        consumer.auto_offset_reset,
+        |config| config.consumer.auto_offset_reset,
+        |config, start| config.consumer.auto_offset_reset = start
+    ),
     choice!(consumer.out_of_range, OutOfRange),
     number!(consumer.max_in_flight_records, "records", 1..=10_000_000),
     number!(consumer.max_in_flight_bytes, "bytes", 1_000..=64 * GIB),
@@ -292,25 +304,6 @@ pub(super) static SETTINGS: &[Setting] = &[
     choice!(consumer.isolation, Isolation),
     whole!(Properties, consumer.properties),
 ];
-
-impl Choice for StartAt {
-    const NAMES: &'static [&'static str] = &["earliest", "latest"];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Earliest => "earliest",
-            Self::Latest => "latest",
-        }
-    }
-
-    fn from_name(name: &str) -> Option<Self> {
-        match name.to_ascii_lowercase().as_str() {
-            "earliest" => Some(Self::Earliest),
-            "latest" => Some(Self::Latest),
-            _ => None,
-        }
-    }
-}
 
 impl Choice for OutOfRange {
     const NAMES: &'static [&'static str] = &["fail", "earliest", "latest"];

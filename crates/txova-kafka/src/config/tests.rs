@@ -68,6 +68,7 @@ fn table() -> String {
             Kind::Share { .. } => "0–1".to_owned(),
             Kind::Flag { .. } => "true, false".to_owned(),
             Kind::Choice { names, .. } => names.join(", "),
+            Kind::Start { .. } => super::start::EXPECTED.to_owned(),
             Kind::Text { .. } => "text".to_owned(),
             Kind::Path { .. } => "path of a file".to_owned(),
             Kind::Secret { .. } => "text, never shown".to_owned(),

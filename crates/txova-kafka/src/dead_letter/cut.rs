@@ -48,14 +48,18 @@ fn cut(letter: &DeadLetter, budget_bytes: usize) -> DeadLetter {
 }
 
 fn noted(letter: &DeadLetter, body: Option<&[u8]>, share: usize) -> Cut {
-    let hex = |body: &[u8]| Sha256::digest(body).iter().map(|byte| format!("{byte:02x}")).collect();
     Cut {
         fields: Vec::new(),
         body_bytes: body.map_or(0, <[u8]>::len) as u64,
-        body_sha256: body.map(hex).unwrap_or_default(),
+        body_sha256: body.map(sha256).unwrap_or_default(),
         event_id: beginning(letter.event_id(), share).to_owned(),
         event_type: beginning(letter.event_type(), share).to_owned(),
     }
+}
+
+/// In lower-case hexadecimal.
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 struct Knife {

@@ -81,6 +81,11 @@ impl DeadLetterEntry {
     }
 }
 
+/// Where the record of a letter came from, as resolutions say it.
+pub(crate) fn origin_of(letter: &DeadLetter) -> String {
+    format!("{}/{}/{}", letter.original_topic, letter.original_partition, letter.original_offset)
+}
+
 /// What was decided about an entry, by whom, when and why: the value of a record on `txova.dlq.resolutions`, in JSON.
 ///
 /// A field that a writer left out is empty.
@@ -96,6 +101,8 @@ pub struct Resolution {
     pub group: String,
     /// The handler that handled it, by its name.
     pub handler: String,
+    /// Where the record came from, as `topic/partition/offset`.
+    pub origin: String,
     /// The event's id; empty where nobody knows.
     pub event_id: String,
     /// The event's type; empty where nobody knows.

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use txova_events::{DeadLetter, topics};
+use tracing::warn;
+use txova_events::{DeadLetter, DecodeError, topics};
 
-use super::entry::{DeadLetterEntry, EntryPlace};
+use super::entry::{DeadLetterEntry, EntryPlace, Resolution, origin_of};
 use super::resolutions;
 use crate::client_error::ClientError;
 use crate::kafka::Kafka;
@@ -69,7 +70,7 @@ impl Topics {
     }
 
     /// The dead-letter topics of `origins`, all where there are none.
-    fn dead_letter_topics(&self, origins: &[String]) -> Vec<(String, i32)> {
+    pub(crate) fn dead_letter_topics(&self, origins: &[String]) -> Vec<(String, i32)> {
         let wanted = |name: &str| match origins {
             [] => name.ends_with(topics::DLQ_SUFFIX),
             origins => origins.iter().any(|origin| topics::dlq_topic(origin) == name),
@@ -95,10 +96,24 @@ pub(crate) async fn scan(
         let place =
             EntryPlace { topic: Arc::clone(&at.topic), partition: at.partition, offset: record.offset };
         let letter = DeadLetter::decode(record.value.as_deref().unwrap_or_default());
-        let resolution = decided.remove(&place);
+        let resolution = decided.remove(&place).filter(|resolution| is_about(resolution, &place, &letter));
         each(DeadLetterEntry { place, letter, resolution });
     })
     .await
+}
+
+/// Where a dead-letter topic was deleted and made again, the places of its entries come again with other letters, for which
+/// nothing was decided.
+fn is_about(resolution: &Resolution, place: &EntryPlace, letter: &Result<DeadLetter, DecodeError>) -> bool {
+    let Ok(letter) = letter else { return true };
+    let agrees = |noted: &str, found: &str| noted.is_empty() || noted == found;
+    let agrees =
+        agrees(&resolution.event_id, letter.event_id()) && agrees(&resolution.origin, &origin_of(letter));
+    if !agrees {
+        warn!(entry = %place, event_id = letter.event_id(), resolved = resolution.event_id,
+            "what was decided at this place is about another letter, and does not count");
+    }
+    agrees
 }
 
 /// Gives `each` all records of these topics that are there at this moment.

@@ -1,16 +1,17 @@
 //! Goal: a letter keeps all that is known about a record, and one that is too large still gets through. Method: apps
 //! that fail, on the in-memory cluster and a paused clock; letters of any size by property test.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
-use sha2::{Digest, Sha256};
 use txova_events::{DeadLetter, RawEnvelope, Time};
 
-use super::{outgoing, record_within};
+use super::{outgoing, record_within, sha256};
 use crate::config::KafkaConfig;
+use crate::extract::Raw;
 use crate::kafka::Kafka;
 use crate::outcome::HandlerError;
 use crate::record::{OutgoingRecord, Record, TopicPartition};
@@ -124,16 +125,47 @@ async fn is_cut_and_named(cluster: &Cluster, value: &str, most_bytes: usize) {
     let cut = letter.cut.clone().unwrap();
     assert_eq!(cut.fields, ["envelope", "raw_body"]);
     assert_eq!(cut.body_bytes, value.len() as u64);
-    let digest: String = Sha256::digest(value).iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(cut.body_sha256, digest);
+    assert_eq!(cut.body_sha256, sha256(value.as_bytes()));
     assert!(value.as_bytes().starts_with(letter.raw_body.as_deref().unwrap()));
     assert_eq!((letter.envelope.is_none(), letter.lacks_body(), letter.body()), (true, true, None));
     assert_eq!((letter.event_id(), letter.event_type()), ("e1", "parcel.moved"));
     assert_eq!((letter.error_message.as_str(), letter.original_offset), ("the parcel cannot be stored", 0));
 
-    let report = app(cluster).replay(Replay::new()).await.unwrap();
-    let error = &report.failed[0].error;
-    assert!(error.contains("is at parcels.v1/2/0 as long as its topic keeps it"), "{error}");
+    // A replay has the whole of it from where it came from, as long as it is there.
+    assert_eq!(replayed(cluster).await, Ok(Bytes::from(value.to_owned())));
+    cluster.delete_records_before(&TopicPartition::new(TOPIC, 2), 1).unwrap();
+    let error = replayed(cluster).await.unwrap_err();
+    assert!(error.ends_with("cannot be had from offset 0 of parcels.v1-2: it is no longer there"), "{error}");
+}
+
+/// What a handler gets of the one letter there is, or why it gets nothing.
+async fn replayed(cluster: &Cluster) -> Result<Bytes, String> {
+    let seen: Arc<Mutex<Option<Raw>>> = Arc::default();
+    let note = {
+        let seen = seen.clone();
+        move |raw: Raw| {
+            *seen.lock().unwrap() = Some(raw);
+            async { Err::<(), _>(HandlerError::permanent("looked at, and left open")) }
+        }
+    };
+    let kafka = Kafka::over(Arc::new(cluster.clone()), KafkaConfig::default());
+    let app = kafka.app("depot").on("*", note).topics([TOPIC]).build().unwrap();
+    let report = app.replay(Replay::new()).await.unwrap();
+    let raw = seen.lock().unwrap().take();
+    raw.map(|raw| raw.bytes().clone()).ok_or_else(|| report.failed[0].error.clone())
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_record_at_the_place_of_a_cut_one_is_not_taken_for_it() {
+    let cluster = cluster();
+    let value = event(&format!(r#"{{"note":"{}"}}"#, "x".repeat(1_048_000)));
+    let letter = give_up(&cluster, record(&value)).await;
+    let anew = self::cluster();
+    anew.produce(record(&event("{}"))).unwrap();
+    let letter = OutgoingRecord { topic: DLQ.into(), value: letter.value, ..OutgoingRecord::default() };
+    anew.produce(letter).unwrap();
+    let error = replayed(&anew).await.unwrap_err();
+    assert!(error.ends_with("another record is there"), "{error}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -154,6 +186,11 @@ async fn a_letter_larger_than_its_topic_takes_is_cut_too() {
     });
     is_cut_and_named(&cluster, &value, 20_000).await;
     lower.await.unwrap();
+}
+
+#[test]
+fn the_hash_is_the_one_that_sha256sum_prints() {
+    assert_eq!(sha256(b"abc"), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 }
 
 fn letters() -> impl Strategy<Value = DeadLetter> {
@@ -189,7 +226,7 @@ proptest! {
         let read = DeadLetter::decode(record.value.as_deref().unwrap()).unwrap();
         prop_assert_eq!(read.cut.is_none(), whole.size_bytes() <= budget);
         match read.body() {
-            Some(body) if !letter.envelope.is_some() => prop_assert_eq!(Some(body), letter.body()),
+            Some(body) if letter.envelope.is_none() => prop_assert_eq!(Some(body), letter.body()),
             Some(_) => {}
             None => prop_assert!(read.lacks_body() || letter.body().is_none()),
         }

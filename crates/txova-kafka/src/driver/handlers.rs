@@ -67,12 +67,14 @@ impl Handlers {
         cancelled: CancellationToken,
     ) -> Option<Outcome> {
         let ticket = start.ticket;
+        let deadline = tokio::time::Instant::now() + self.timeout;
         let attempt = Attempt {
             partition: start.partition,
             record: start.record,
             group: group.clone(),
             number: start.attempt,
             first_failure: start.first_failure_ms.and_then(unix_ms),
+            deadline,
             cancelled,
         };
         let name = Named::new(self.dispatch.clone(), &attempt);
@@ -95,7 +97,7 @@ impl Handlers {
             timeout = Duration::MAX;
         }
         let task = tokio::spawn(async move {
-            let result = tokio::time::timeout(timeout, handler).await;
+            let result = tokio::time::timeout_at(deadline, handler).await;
             let _ = done.send(Done::Handler(ticket, name.outcome_within(ended(result), timeout)));
         });
         self.running.insert(ticket, task.abort_handle());
@@ -126,11 +128,13 @@ impl Drop for Handlers {
     }
 }
 
-/// Runs a handler where no engine is: caught and limited as the others, ended when the future is dropped.
+/// Runs a handler where no engine is: caught, and ended at the attempt's deadline (`limit` from its start, for the
+/// message) or when the future is dropped.
 pub(crate) async fn guarded(dispatch: Arc<dyn Dispatch>, attempt: Attempt, limit: Duration) -> Outcome {
+    let deadline = attempt.deadline;
     let name = Named::new(dispatch.clone(), &attempt);
     let handler = AssertUnwindSafe(dispatching(dispatch, attempt)).catch_unwind();
-    name.outcome_within(ended(tokio::time::timeout(limit, handler).await), limit)
+    name.outcome_within(ended(tokio::time::timeout_at(deadline, handler).await), limit)
 }
 
 /// What the dispatch does before its first await is inside it, too.

@@ -26,6 +26,6 @@ impl Raw {
 
 impl FromEvent for Raw {
     fn from_event(incoming: &Incoming<'_>) -> Result<Self, HandlerError> {
-        Ok(Self { record: incoming.record().clone(), envelope: incoming.envelope.to_owned() })
+        Ok(Self { record: incoming.record().clone(), envelope: incoming.envelope.clone().into_owned() })
     }
 }

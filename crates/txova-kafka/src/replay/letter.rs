@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use txova_events::dlq::Cut;
 use txova_events::{DeadLetter, Time, topics};
@@ -10,6 +11,9 @@ use txova_events::{DeadLetter, Time, topics};
 use crate::attempt::Attempt;
 use crate::dead_letter::EntryPlace;
 use crate::record::{Record, TopicPartition};
+
+/// A record without all of these would be another record.
+const RECORD_FIELDS: [&str; 2] = ["original_key", "original_headers"];
 
 /// A letter that was picked, with its place.
 pub(super) struct Picked {
@@ -32,20 +36,16 @@ impl Picked {
         u32::try_from(self.letter.attempt_count.max(0)).unwrap_or(u32::MAX).saturating_add(1)
     }
 
-    /// The record as it was, on its way to `group`'s handlers; why not, where the letter does not hold it.
-    pub(super) fn attempt(&self, group: Arc<str>) -> Result<Attempt, String> {
+    /// What the letter had no room for, where it does not hold the whole record.
+    pub(super) fn missing(&self) -> Option<&Cut> {
         let letter = &self.letter;
-        if let Some(cut) = letter.cut.as_ref().filter(|cut| letter.lacks_body() || is_cut_otherwise(cut)) {
-            let Cut { fields, body_bytes, .. } = cut;
-            return Err(format!(
-                "the letter is not whole: {} did not fit; the record, with a value of {body_bytes} bytes, is at \
-                 {}/{}/{} as long as its topic keeps it",
-                fields.join(", "),
-                letter.original_topic,
-                letter.original_partition,
-                letter.original_offset,
-            ));
-        }
+        let is_another = |cut: &&Cut| cut.fields.iter().any(|field| RECORD_FIELDS.contains(&field.as_str()));
+        letter.cut.as_ref().filter(|cut| letter.lacks_body() || is_another(cut))
+    }
+
+    /// The record as it was; why not, where the letter is about none.
+    pub(super) fn record(&self) -> Result<Record, String> {
+        let letter = &self.letter;
         let body = letter.body();
         if body.is_none() && letter.consumer_group.is_none() {
             return Err("the letter holds no record: its envelope is null and it has no raw body".to_owned());
@@ -60,29 +60,30 @@ impl Picked {
         };
         let headers = letter.original_headers.iter();
         let headers = headers.map(|(name, value)| (name.as_str(), value.as_deref()));
-        let record = Record {
+        Ok(Record {
             offset: letter.original_offset,
             timestamp_ms: letter.original_timestamp.map(Time::unix_ms),
             key: key.map(Bytes::from),
             value: body.map(Bytes::from),
             headers: headers.collect(),
-        };
+        })
+    }
+
+    /// A record on its way to `group`'s handlers.
+    pub(super) fn attempt(&self, record: Record, group: Arc<str>, deadline: Instant) -> Attempt {
+        let letter = &self.letter;
         let topic = match letter.original_topic.as_str() {
             "" => self.place.topic.strip_suffix(topics::DLQ_SUFFIX).unwrap_or(&self.place.topic),
             topic => topic,
         };
-        Ok(Attempt {
+        Attempt {
             partition: TopicPartition::new(topic, letter.original_partition),
             record,
             group,
             number: self.number(),
             first_failure: (!letter.first_failure.is_zero()).then(|| letter.first_failure.datetime()),
+            deadline,
             cancelled: CancellationToken::new(),
-        })
+        }
     }
-}
-
-/// A record without its key or some of its headers is another record.
-fn is_cut_otherwise(cut: &Cut) -> bool {
-    cut.fields.iter().any(|field| field == "original_key" || field == "original_headers")
 }

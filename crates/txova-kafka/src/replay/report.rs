@@ -8,6 +8,8 @@ use crate::dead_letter::EntryPlace;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReplayReport {
+    /// The dead-letter topics that were read. One that is not here does not exist, or this client may not see it.
+    pub topics: Vec<String>,
     /// Entries of the dead-letter topics, at the start. Each is counted once below.
     pub read: u64,
     /// Entries that cannot be read; they stay as they are.
@@ -97,6 +99,10 @@ impl fmt::Display for ReplayReport {
         ];
         let dry_run = if self.dry_run { " (dry run)" } else { "" };
         write!(f, "{:>8}  dead letters read{dry_run}", self.read)?;
+        match self.topics.as_slice() {
+            [] => write!(f, ": there is no dead-letter topic")?,
+            topics => write!(f, " from {}", topics.join(", "))?,
+        }
         for (what, count) in lines.into_iter().filter(|(_, count)| *count > 0) {
             write!(f, "\n{count:>8}  {what}")?;
         }

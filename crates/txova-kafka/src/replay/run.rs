@@ -11,7 +11,7 @@ use crate::attempt::Dispatch;
 use crate::client_error::ClientError;
 use crate::dead_letter::list::{Topics, scan};
 use crate::dead_letter::resolutions::{self, Resolutions};
-use crate::dead_letter::{DeadLetterEntry, LIBRARY_VERSION, Resolution, ResolutionState};
+use crate::dead_letter::{DeadLetterEntry, LIBRARY_VERSION, Resolution, ResolutionState, origin_of};
 use crate::driver::guarded;
 use crate::kafka::Kafka;
 use crate::outcome::{ErrorClass, Failure, Outcome};
@@ -19,6 +19,7 @@ use crate::record::Record;
 use crate::router::Routes;
 
 use super::letter::Picked;
+use super::origin;
 use super::{FailedReplay, Replay, ReplayError, ReplayReport, UnreadableEntry};
 
 pub(super) struct Run {
@@ -96,6 +97,7 @@ impl Run {
             return Err(ReplayError::UnknownTopic { topic: topic.clone() });
         }
         let origins = if asked.is_empty() { std::mem::take(&mut self.subscribed) } else { asked };
+        self.report.topics = there.dead_letter_topics(&origins).into_iter().map(|(topic, _)| topic).collect();
         let mut picked = Vec::new();
         let kafka = self.kafka.clone();
         let read = scan(&kafka, there, &origins, |entry| picked.extend(self.look_at(entry))).await;
@@ -149,14 +151,19 @@ impl Run {
 
     /// Tries one letter. An error is a letter that was settled while that could not be recorded.
     async fn one(&mut self, picked: &Picked, resolutions: &Resolutions) -> Result<(), ClientError> {
-        let attempt = match picked.attempt(self.group.clone()) {
-            Ok(attempt) => attempt,
+        let record = match picked.missing() {
+            None => picked.record(),
+            Some(cut) => origin::fetch(&self.kafka, &picked.letter, cut).await,
+        };
+        let record = match record {
+            Ok(record) => record,
             Err(reason) => {
                 self.failed(picked, reason);
                 return Ok(());
             }
         };
-        let record = attempt.record.clone();
+        let deadline = tokio::time::Instant::now() + self.limit;
+        let attempt = picked.attempt(record.clone(), self.group.clone(), deadline);
         let settled = match guarded(self.dispatch.clone(), attempt, self.limit).await {
             Outcome::Handled => Settled::Handled,
             Outcome::Failed(failure) if failure.class == ErrorClass::Skip => {
@@ -202,6 +209,7 @@ impl Run {
             state: ResolutionState::Replayed,
             group: self.group.to_string(),
             handler: self.dispatch.handler_name(record).to_string(),
+            origin: origin_of(&picked.letter),
             event_id: picked.letter.event_id().to_owned(),
             event_type: picked.letter.event_type().to_owned(),
             by: self.by.clone(),

@@ -11,7 +11,7 @@ use super::{Registration, Router, RouterError, RouterProblem};
 use crate::extract::States;
 
 pub(super) fn build(router: Router) -> Result<Routes, RouterError> {
-    let Router { registrations, catalogue, policies, states, mut problems } = router;
+    let Router { registrations, catalogue, policies, states, layers, mut problems } = router;
     let mut catalogue = catalogue.unwrap_or_else(Catalogue::platform);
     if registrations.is_empty() {
         problems.push(RouterProblem::NoHandlers);
@@ -32,7 +32,8 @@ pub(super) fn build(router: Router) -> Result<Routes, RouterError> {
             });
         }
         add_all(&mut topics, topics_of(&registration, &pattern, &catalogue, &mut problems));
-        routes.push(Route { pattern, name: Arc::from(registration.name), handler: registration.handler });
+        let handler = layers.around(&registration.layers, registration.handler);
+        routes.push(Route { pattern, name: Arc::from(registration.name), handler });
     }
     if !problems.is_empty() {
         return Err(RouterError { problems });

@@ -8,6 +8,7 @@ use futures_util::future::BoxFuture;
 use txova_events::{EnvelopeRef, EventContext};
 
 use super::catalogue::Catalogue;
+use super::layer::{HandlerRequest, Wrapped};
 use super::pattern::Pattern;
 use super::unexpected::{Counts, Policies, Unexpected};
 use crate::attempt::{Attempt, Dispatch};
@@ -17,8 +18,8 @@ use crate::handler::HandlerFuture;
 use crate::outcome::{Failure, HandlerError, Outcome};
 use crate::record::Record;
 
-/// A handler of whatever arguments. Whatever is to stand around handlers stands around this: an extractor's refusal is
-/// known before the future, which runs inside the event's context.
+/// A handler of whatever arguments, inside all layers: an extractor's refusal is known before the future, which runs
+/// inside the event's context.
 pub(super) type AnyHandler =
     Box<dyn Fn(&Incoming<'_>) -> Result<HandlerFuture, HandlerError> + Send + Sync + 'static>;
 
@@ -31,7 +32,7 @@ pub struct Routes {
 pub(super) struct Route {
     pub pattern: Pattern,
     pub name: Arc<str>,
-    pub handler: AnyHandler,
+    pub handler: Wrapped,
 }
 
 /// Routes in the order of precedence; whole types are found by `exact`.
@@ -91,7 +92,7 @@ impl Table {
         }
     }
 
-    fn prepare(&self, attempt: &Attempt) -> Result<Ready, Box<Failure>> {
+    fn prepare(self: &Arc<Self>, attempt: &Attempt) -> Result<Ready, Box<Failure>> {
         let Some(value) = &attempt.record.value else {
             let message = "the record has no value (a tombstone): expected an event";
             return Err(self.refuse(Unexpected::Tombstone, message, &self.no_handler));
@@ -123,9 +124,16 @@ impl Table {
         let incoming = Incoming { attempt, envelope: &envelope, states: &self.states };
         let trace = TraceContext::from_headers(&attempt.record.headers);
         let context = Context::new(EventContext::caused_by(&envelope), trace);
-        let future = context
-            .enter(|| (route.handler)(&incoming))
-            .map_err(|error| self.refused_by_extractor(error, &route.name))?;
+        let future = match &route.handler {
+            Wrapped::Bare(handler) => context
+                .enter(|| handler(&incoming))
+                .map_err(|error| Box::new(self.judged(error).into_failure(Arc::clone(&route.name))))?,
+            Wrapped::Layered(service) => {
+                let (attempt, handler) = (attempt.clone(), Arc::clone(&route.name));
+                let request = HandlerRequest { attempt, handler, table: Arc::clone(self) };
+                context.enter(|| service.run(request))
+            }
+        };
         Ok(Ready { handler: Arc::clone(&route.name), context, future })
     }
 
@@ -141,15 +149,14 @@ impl Table {
     }
 
     /// What `Event<T>` cannot read has a policy; the class of any other extractor's error is the extractor's own.
-    fn refused_by_extractor(&self, error: HandlerError, handler: &Arc<str>) -> Box<Failure> {
+    pub(super) fn judged(&self, error: HandlerError) -> HandlerError {
         let kind = error.error().downcast_ref().map(|problem| match problem {
             PayloadProblem::Version { .. } => Unexpected::UnsupportedVersion,
             PayloadProblem::Decode(_) => Unexpected::Undecodable,
         });
-        let failure = Box::new(error.into_failure(Arc::clone(handler)));
-        let Some(kind) = kind else { return failure };
+        let Some(kind) = kind else { return error };
         self.counts.add(kind);
-        Box::new(Failure { class: self.policies.of(kind).class(), ..*failure })
+        error.with_class(self.policies.of(kind).class())
     }
 }
 

@@ -16,6 +16,7 @@ use crate::record::{Headers, Record, TopicPartition};
 mod build;
 mod dispatch;
 mod events;
+mod layers;
 mod unexpected;
 
 use self::events::{ParcelDelivered, ParcelLost};
@@ -56,6 +57,7 @@ fn attempt(value: Option<&[u8]>) -> RecordAttempt {
         group: Arc::from("billing-group"),
         number: 1,
         first_failure: None,
+        deadline: tokio::time::Instant::now() + std::time::Duration::from_secs(30),
         cancelled: CancellationToken::new(),
     }
 }

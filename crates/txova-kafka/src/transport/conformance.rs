@@ -46,6 +46,11 @@ trait Bench {
         true
     }
 
+    /// Whether the brokers find offsets by time.
+    fn finds_by_time(&self) -> bool {
+        true
+    }
+
     /// Whether topics can be created by request.
     fn creates_topics(&self) -> bool {
         true
@@ -69,6 +74,7 @@ macro_rules! sentences_for_one_member {
         $test!(commits, metadata_of_4096_bytes_is_kept_and_5000_are_refused);
         $test!(commits, with_nothing_committed_earliest_starts_at_the_first_record);
         $test!(commits, with_nothing_committed_latest_starts_behind_the_last_record);
+        $test!(commits, with_nothing_committed_a_timestamp_starts_at_its_first_record_or_behind_the_last);
         $test!(commits, an_offset_out_of_range_is_fatal_under_fail_and_named);
         $test!(commits, an_offset_out_of_range_goes_on_at_the_first_record_under_earliest);
         $test!(commits, an_offset_out_of_range_goes_on_behind_the_last_record_under_latest);
@@ -89,6 +95,7 @@ macro_rules! sentences_for_one_member {
         $test!(reading, ranges_of_several_partitions_are_all_read);
         $test!(reading, an_empty_range_ends_at_once);
         $test!(reading, watermarks_are_the_ends_of_the_log_in_the_order_asked);
+        $test!(reading, offsets_at_a_time_are_the_first_at_or_behind_it_or_the_end_in_the_order_asked);
         $test!(reading, topics_are_listed_with_their_partitions);
         $test!(reading, creating_a_topic_that_exists_is_no_error);
     };

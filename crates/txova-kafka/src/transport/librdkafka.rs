@@ -98,6 +98,19 @@ impl Transport for Librdkafka {
         .boxed()
     }
 
+    fn offsets_at(
+        &self,
+        partitions: Vec<TopicPartition>,
+        unix_ms: i64,
+        timeout: Duration,
+    ) -> BoxFuture<'static, Result<Vec<i64>, ClientError>> {
+        let settings = Arc::clone(&self.settings);
+        own_thread::call("txova-kafka-offsets", move || {
+            metadata_calls::offsets_at(&settings, &partitions, unix_ms, timeout)
+        })
+        .boxed()
+    }
+
     fn committed(
         &self,
         group: String,

@@ -244,6 +244,20 @@ impl Transport for Cluster {
         })
     }
 
+    fn offsets_at(
+        &self,
+        partitions: Vec<TopicPartition>,
+        unix_ms: i64,
+        timeout: Duration,
+    ) -> BoxFuture<'static, Result<Vec<i64>, ClientError>> {
+        let shared = self.shared.clone();
+        Box::pin(async move {
+            shared.broker(timeout, "offsets at a time").await?;
+            let state = shared.lock();
+            partitions.iter().map(|partition| Ok(state.log(partition)?.offset_at(unix_ms))).collect()
+        })
+    }
+
     fn committed(
         &self,
         group: String,

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use toml::de::DeValue;
 
 use super::super::settings::{Kind, Setting};
-use super::super::{KafkaConfig, Secret};
+use super::super::{KafkaConfig, Secret, start};
 
 /// A value as it was given.
 pub(super) enum Given<'a> {
@@ -49,6 +49,7 @@ impl Given<'_> {
             }
             Kind::Flag { set, .. } => set(config, self.flag()?),
             Kind::Choice { set, .. } => return set(config, self.text()?).then_some(()),
+            Kind::Start { set, .. } => set(config, start::parse(self.text()?)?),
             Kind::Text { set, .. } => set(config, self.text()?.to_owned()),
             Kind::Path { set, .. } => set(config, Some(PathBuf::from(self.text()?))),
             Kind::Secret { set, .. } => set(config, Some(Secret::new(self.text()?))),

@@ -35,6 +35,10 @@ fn every_setting_is_read_from_its_variable_and_from_its_key() {
                 let other = names.iter().find(|name| **name != default).unwrap();
                 (other.to_uppercase(), format!("\"{other}\""))
             }
+            Kind::Start { .. } => {
+                let other = "timestamp:2026-11-24T08:00:00Z";
+                (other.to_owned(), format!("\"{other}\""))
+            }
             Kind::Text { .. } | Kind::Secret { .. } => ("text".to_owned(), "\"text\"".to_owned()),
             Kind::Path { .. } => (file.text(), format!("\"{}\"", file.text())),
             Kind::List { .. } => ("a:1, b:2".to_owned(), "[\"a:1\", \"b:2\"]".to_owned()),

@@ -129,6 +129,15 @@ impl Transport for HandTransport {
         unreachable!("only a producer is asked for")
     }
 
+    fn offsets_at(
+        &self,
+        _: Vec<TopicPartition>,
+        _: i64,
+        _: Duration,
+    ) -> BoxFuture<'static, Result<Vec<i64>, ClientError>> {
+        unreachable!("only a producer is asked for")
+    }
+
     fn committed(
         &self,
         _: String,

@@ -4,6 +4,7 @@ use futures_util::future::join_all;
 
 use super::*;
 use crate::client_error::ClientErrorKind;
+use crate::kafka::KafkaError;
 use crate::transport::librdkafka::mock::MockKafka;
 
 fn connect(config: KafkaConfig) -> Publisher {
@@ -23,11 +24,11 @@ async fn an_absent_broker_is_told_with_its_address_and_what_waits_for_it_was_not
 }
 
 #[tokio::test]
-async fn what_the_client_refuses_is_said_when_connecting() {
+async fn what_the_client_refuses_is_said_before_anything_is_made() {
     let mut config = KafkaConfig::for_brokers("127.0.0.1:1");
     config.connection.properties.insert("no.such.property".to_owned(), "hidden".into());
-    let error = Kafka::new(config).unwrap().publisher("ride-service").map(drop).unwrap_err();
-    let ConnectError::Client(client) = &error else { panic!("{error}") };
+    let error = Kafka::new(config).unwrap_err();
+    let KafkaError::Client(client) = &error else { panic!("{error}") };
     assert_eq!(client.kind, ClientErrorKind::Config);
     assert!(error.to_string().contains("no.such.property"), "{error}");
     assert!(!error.to_string().contains("hidden"), "{error}");

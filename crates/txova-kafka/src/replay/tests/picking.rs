@@ -120,7 +120,8 @@ async fn go_letters_are_replayed_where_letters_without_a_group_are_wanted() {
     let with = replay(&cluster, &app, Replay::new().include_unnamed(true)).await.unwrap();
     assert_eq!((with.replayed, with.failed.len()), (keys.len() as u64, no_type), "{with}");
     let mut seen = depot.seen();
-    (seen.sort(), keys.sort());
+    seen.sort();
+    keys.sort();
     assert_eq!(seen, keys, "the key is told by the payload");
 }
 
@@ -136,5 +137,41 @@ async fn a_topic_that_does_not_exist_is_an_error_and_one_without_dead_letters_is
     let error = replay(&cluster, &app, Replay::new().topics(["parcel.v1"])).await.unwrap_err();
     assert!(error.to_string().contains("`parcel.v1` does not exist"), "{error}");
     let report = replay(&cluster, &app, Replay::new().topics(["calm.v1"])).await.unwrap();
-    assert_eq!((report.read, report.to_string().trim()), (0, "0  dead letters read"));
+    assert_eq!(
+        (report.read, report.to_string().trim()),
+        (0, "0  dead letters read: there is no dead-letter topic")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_report_is_a_table_a_person_can_read() {
+    let (cluster, depot) = with_letters(&["one", "two", "three"]).await;
+    cluster.produce(record(DLQ, 0, "no json")).unwrap();
+    depot.refuse(&["two"]);
+    let filter = |letter: &DeadLetter| letter.event_id() != "three";
+    let app = app(&cluster, &depot);
+    let report = replay(&cluster, &app, Replay::new().filter(filter)).await.unwrap();
+    let (failed, unreadable) = (&report.failed[0].entry, &report.unreadable[0]);
+    let expected = format!(
+        "       4  dead letters read from parcels.v1.dlq
+       1  replayed
+       1  failed again, still open
+       1  passed over by the filter
+       1  unreadable, still open
+failed {failed} parcel.moved two: permanent: there is no room for two
+unreadable {}: {}",
+        unreadable.place, unreadable.reason
+    );
+    assert_eq!(report.to_string(), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_of_no_topics_has_the_entries_of_every_dead_letter_topic_in_order() {
+    let (cluster, _) = with_letters(&["one", "two", "three"]).await;
+    cluster.produce(record("another.v1.dlq", 0, "no json")).unwrap();
+    let entries = kafka(&cluster).dead_letters([""; 0]).await.unwrap();
+    let places: Vec<_> = entries.iter().map(|entry| entry.place.clone()).collect();
+    assert_eq!((places.len(), &*places[0].topic), (4, "another.v1.dlq"));
+    assert!(places.is_sorted(), "{places:?}");
+    assert!(entries.iter().all(|entry| entry.is_open()));
 }

@@ -43,8 +43,9 @@ async fn a_letter_comes_back_as_the_record_it_is_about_with_the_next_attempt_num
 #[tokio::test(start_paused = true)]
 async fn what_a_replayed_handler_publishes_carries_the_correlation_id_on() {
     let (cluster, depot) = with_letters(&["one"]).await;
+    type Cause = (String, Option<String>);
     #[derive(Clone, Default)]
-    struct Ids(Arc<Mutex<Vec<(String, Option<String>)>>>);
+    struct Ids(Arc<Mutex<Vec<Cause>>>);
     async fn note(State(ids): State<Ids>) {
         let context = crate::Context::current().unwrap();
         let event = context.event();

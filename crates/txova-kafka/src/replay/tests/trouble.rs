@@ -171,3 +171,23 @@ async fn a_cluster_that_does_not_answer_is_said_before_any_handler_runs() {
     assert!(error.to_string().starts_with("looking for the dead-letter topics: "), "{error}");
     assert_eq!(depot.seen(), [""; 0]);
 }
+
+/// The places of a topic that was deleted and made again are taken by other letters.
+#[tokio::test(start_paused = true)]
+async fn what_was_decided_about_another_letter_at_the_same_place_does_not_count() {
+    let (cluster, depot) = with_letters(&["one"]).await;
+    replay(&cluster, &app(&cluster, &depot), Replay::new()).await.unwrap();
+    let anew = self::cluster();
+    for topic in [DLQ, resolutions::TOPIC] {
+        for (at, record) in cluster.records(topic) {
+            let value = String::from_utf8(record.value.unwrap().to_vec()).unwrap();
+            let value = if topic == DLQ { value.replace(r#""id":"one""#, r#""id":"two""#) } else { value };
+            let again = OutgoingRecord { key: record.key, ..self::record(topic, at.partition, &value) };
+            anew.produce(again).unwrap();
+        }
+    }
+    depot.seen();
+    assert_eq!(open(&anew).await, ["two"]);
+    let report = replay(&anew, &app(&anew, &depot), Replay::new()).await.unwrap();
+    assert_eq!((report.replayed, depot.seen()), (1, vec!["two".into()]), "{report}");
+}

@@ -1,7 +1,7 @@
 //! Where a member starts, and what is kept for the next one.
 
 use super::Bench;
-use super::probe::{Probe, entry, numbered, options, within, write};
+use super::probe::{AT_SECOND_0_MS, Probe, at_seconds, entry, numbered, options, within, write};
 use crate::client_error::ClientErrorKind;
 use crate::record::TopicPartition;
 use crate::transport::{Committed, JoinOptions, OutOfRange, StartAt};
@@ -78,6 +78,28 @@ pub(super) async fn with_nothing_committed_latest_starts_behind_the_last_record(
     let mut member = Probe::assigned(bench, latest, 1).await;
     write_until_seen(bench, &mut member, &partition, 3).await;
     assert!(member.offsets(&partition)[0] >= 3, "{:?} were there before", member.offsets(&partition));
+}
+
+pub(super) async fn with_nothing_committed_a_timestamp_starts_at_its_first_record_or_behind_the_last(
+    bench: &dyn Bench,
+) {
+    if !bench.finds_by_time() {
+        return;
+    }
+    for (second, committed, seen) in [(20, None, 1), (31, None, 4), (20, Some(3), 3)] {
+        let (topic, group) = (bench.topic(1).await, bench.group());
+        let partition = TopicPartition::new(&*topic, 0);
+        write(bench, at_seconds(&partition, &[10, 20, 20, 30])).await;
+        if let Some(offset) = committed {
+            commit_and_leave(bench, &group, &partition, offset, "").await;
+        }
+        let start = StartAt::Timestamp { unix_ms: AT_SECOND_0_MS + second * 1_000 };
+        let mut member = Probe::assigned(bench, JoinOptions { start, ..options(&group, &topic) }, 1).await;
+        write(bench, at_seconds(&partition, &[50])).await;
+        let until = 5 - seen;
+        member.until("the rest", |member| member.seen.len() >= until as usize).await;
+        assert_eq!(member.offsets(&partition), (seen..5).collect::<Vec<_>>(), "from second {second}");
+    }
 }
 
 /// A group that committed 1,000 where the log ends at 3.

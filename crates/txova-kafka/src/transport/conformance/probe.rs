@@ -301,6 +301,18 @@ pub(super) fn numbered(partition: &TopicPartition, from: i64, to: i64) -> Vec<Ou
     (from..to).map(record).collect()
 }
 
+/// The start of 2024: brokers refuse timestamps ahead of their own clock.
+pub(super) const AT_SECOND_0_MS: i64 = 1_704_067_200_000;
+
+/// A record for each of `seconds`, stamped so.
+pub(super) fn at_seconds(partition: &TopicPartition, seconds: &[i64]) -> Vec<OutgoingRecord> {
+    let mut records = numbered(partition, 0, seconds.len() as i64);
+    for (record, second) in records.iter_mut().zip(seconds) {
+        record.timestamp_ms = Some(AT_SECOND_0_MS + second * 1_000);
+    }
+    records
+}
+
 /// Sends a record; the receiver gets the broker's answer.
 pub(super) fn send(
     producer: &dyn Producer,

@@ -1,7 +1,8 @@
 //! Reading without a group, and asking the cluster.
 
-use super::probe::{Probe, numbered, options, within, write};
+use super::probe::{AT_SECOND_0_MS, Probe, at_seconds, numbered, options, within, write};
 use super::{Bench, PATIENCE};
+use crate::client_error::ClientErrorKind;
 use crate::record::TopicPartition;
 use crate::transport::{NewTopic, ReadRange, Watermarks};
 
@@ -80,6 +81,28 @@ pub(super) async fn watermarks_are_the_ends_of_the_log_in_the_order_asked(bench:
     let watermarks = bench.transport().watermarks(vec![two, zero, one], PATIENCE).await.expect("an answer");
     let ends = |high| Watermarks { low: 0, high };
     assert_eq!(watermarks, [ends(9), ends(4), ends(0)]);
+}
+
+pub(super) async fn offsets_at_a_time_are_the_first_at_or_behind_it_or_the_end_in_the_order_asked(
+    bench: &dyn Bench,
+) {
+    if !bench.finds_by_time() {
+        return;
+    }
+    let topic = bench.topic(3).await;
+    let [zero, one, two] = [0, 1, 2].map(|p| TopicPartition::new(&*topic, p));
+    write(bench, at_seconds(&zero, &[10, 20, 20, 30])).await;
+    write(bench, at_seconds(&two, &[5, 40])).await;
+    for (second, expected) in [(0, [0, 0, 0]), (20, [1, 1, 0]), (21, [1, 3, 0]), (41, [2, 4, 0])] {
+        let asked = vec![two.clone(), zero.clone(), one.clone()];
+        let at = AT_SECOND_0_MS + second * 1_000;
+        let offsets = bench.transport().offsets_at(asked, at, PATIENCE).await.expect("an answer");
+        assert_eq!(offsets, expected, "second {second}");
+    }
+    let unknown = vec![TopicPartition::new(&*topic, 7)];
+    let refused =
+        bench.transport().offsets_at(unknown, AT_SECOND_0_MS, PATIENCE).await.expect_err("it has 3");
+    assert_eq!(refused.kind, ClientErrorKind::UnknownTopic);
 }
 
 pub(super) async fn topics_are_listed_with_their_partitions(bench: &dyn Bench) {

@@ -164,7 +164,7 @@ fn assert_ok_or_stale(answer: Result<(), ClientError>) {
 #[test]
 fn in_any_storm_only_owners_commit_and_nothing_nobody_saw_is_committed() {
     for seed in 0..SEEDS {
-        println!("seed {seed}");
+        eprintln!("seed {seed}");
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_time().start_paused(true).build().expect("a runtime");
         runtime.block_on(async {

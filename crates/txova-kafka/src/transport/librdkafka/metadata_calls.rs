@@ -8,6 +8,7 @@ use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::metadata::MetadataTopic;
+use rdkafka::topic_partition_list::Offset;
 
 use super::super::{Committed, Watermarks};
 use super::config::{Settings, check_name, refused};
@@ -75,7 +76,69 @@ pub(super) fn watermarks(
 ) -> Result<Vec<Watermarks>, ClientError> {
     let consumer = open(settings, None)?;
     let deadline = Instant::now() + timeout;
-    // An unknown topic is told at once here; asking for its offsets waits for it until the time is up.
+    check_partitions(settings, &consumer, partitions, deadline)?;
+    let one = |partition: &TopicPartition| {
+        let left = deadline.saturating_duration_since(Instant::now());
+        consumer
+            .fetch_watermarks(&partition.topic, partition.partition, left)
+            .map(|(low, high)| Watermarks { low, high })
+            .map_err(|error| explain(settings, &consumer, &partition.to_string(), &error))
+    };
+    partitions.iter().map(one).collect()
+}
+
+pub(super) fn offsets_at(
+    settings: &Settings,
+    partitions: &[TopicPartition],
+    unix_ms: i64,
+    timeout: Duration,
+) -> Result<Vec<i64>, ClientError> {
+    let consumer = open(settings, None)?;
+    let deadline = Instant::now() + timeout;
+    check_partitions(settings, &consumer, partitions, deadline)?;
+    let left = deadline.saturating_duration_since(Instant::now());
+    let place = format!("the offsets at {unix_ms} ms since 1970");
+    find_offsets_at(&consumer, partitions, unix_ms, left)
+        .map_err(|error| explain(settings, &consumer, &place, &error))
+}
+
+/// The first offset at or behind a time for each partition; the end where the log has none.
+pub(super) fn find_offsets_at(
+    consumer: &BaseConsumer<Context>,
+    partitions: &[TopicPartition],
+    unix_ms: i64,
+    timeout: Duration,
+) -> Result<Vec<i64>, KafkaError> {
+    let deadline = Instant::now() + timeout;
+    let mut asked = TopicPartitionList::with_capacity(partitions.len());
+    for partition in partitions {
+        // Smaller numbers have meanings of their own.
+        let time = Offset::Offset(unix_ms.max(0));
+        asked.add_partition_offset(&partition.topic, partition.partition, time)?;
+    }
+    let found = consumer.offsets_for_times(asked, timeout)?;
+    let one = |partition: &TopicPartition| {
+        let element = found.find_partition(&partition.topic, partition.partition);
+        let element = element.ok_or(KafkaError::OffsetFetch(RDKafkaErrorCode::UnknownPartition))?;
+        element.error()?;
+        match element.offset() {
+            Offset::Offset(offset) => Ok(offset),
+            _ => {
+                let left = deadline.saturating_duration_since(Instant::now());
+                Ok(consumer.fetch_watermarks(&partition.topic, partition.partition, left)?.1)
+            }
+        }
+    };
+    partitions.iter().map(one).collect()
+}
+
+/// An unknown topic is told at once here; asking for its offsets waits for it until the time is up.
+fn check_partitions(
+    settings: &Settings,
+    consumer: &BaseConsumer<Context>,
+    partitions: &[TopicPartition],
+    deadline: Instant,
+) -> Result<(), ClientError> {
     let mut counts = BTreeMap::new();
     for partition in partitions {
         let topic = partition.topic.as_ref();
@@ -84,7 +147,7 @@ pub(super) fn watermarks(
             let left = deadline.saturating_duration_since(Instant::now());
             let metadata = consumer
                 .fetch_metadata(Some(topic), left)
-                .map_err(|error| explain(settings, &consumer, topic, &error))?;
+                .map_err(|error| explain(settings, consumer, topic, &error))?;
             for found in metadata.topics() {
                 check(found)?;
                 counts.insert(topic, count(found));
@@ -97,14 +160,7 @@ pub(super) fn watermarks(
             return Err(ClientError::new(ClientErrorKind::UnknownTopic, message));
         }
     }
-    let one = |partition: &TopicPartition| {
-        let left = deadline.saturating_duration_since(Instant::now());
-        consumer
-            .fetch_watermarks(&partition.topic, partition.partition, left)
-            .map(|(low, high)| Watermarks { low, high })
-            .map_err(|error| explain(settings, &consumer, &partition.to_string(), &error))
-    };
-    partitions.iter().map(one).collect()
+    Ok(())
 }
 
 pub(super) fn committed(

@@ -428,7 +428,8 @@ impl PollLoop {
             }
             _ => match error.kind {
                 ClientErrorKind::Authentication if !self.joined => self.tell(GroupEvent::Fatal(error)),
-                ClientErrorKind::Fenced => self.tell(GroupEvent::Fatal(error)),
+                // A session time the broker does not take stays refused.
+                ClientErrorKind::Fenced | ClientErrorKind::Config => self.tell(GroupEvent::Fatal(error)),
                 _ => self.tell(GroupEvent::Trouble(error)),
             },
         }

@@ -74,27 +74,23 @@ fn read_range(
     let mut heard_at = Instant::now();
     let mut trouble = None;
     loop {
-        match consumer.poll(POLL) {
-            Some(Ok(message)) => {
-                heard_at = Instant::now();
-                if message.topic() != partition.topic.as_ref() || message.partition() != partition.partition {
-                    continue; // of the range before, fetched ahead
-                }
-                if message.offset() >= range.end {
-                    return Ok(());
-                }
-                let headers = raw::headers(&message);
-                let headers = headers.iter().map(|(name, value)| (name.as_ref(), *value));
-                let timestamp_ms = message.timestamp().to_millis();
-                let offset = message.offset();
-                let record =
-                    Record::copy_from(offset, timestamp_ms, message.key(), message.payload(), headers);
-                items.blocking_send(Ok((partition.clone(), record))).map_err(|_| Stop::Dropped)?;
-                if offset + 1 >= range.end {
-                    return Ok(());
-                }
+        if let Some(Ok(message)) = consumer.poll(POLL) {
+            heard_at = Instant::now();
+            if message.topic() != partition.topic.as_ref() || message.partition() != partition.partition {
+                continue; // of the range before, fetched ahead
             }
-            Some(Err(_)) | None => {}
+            if message.offset() >= range.end {
+                return Ok(());
+            }
+            let headers = raw::headers(&message);
+            let headers = headers.iter().map(|(name, value)| (name.as_ref(), *value));
+            let timestamp_ms = message.timestamp().to_millis();
+            let offset = message.offset();
+            let record = Record::copy_from(offset, timestamp_ms, message.key(), message.payload(), headers);
+            items.blocking_send(Ok((partition.clone(), record))).map_err(|_| Stop::Dropped)?;
+            if offset + 1 >= range.end {
+                return Ok(());
+            }
         }
         for notice in consumer.context().take() {
             match notice {

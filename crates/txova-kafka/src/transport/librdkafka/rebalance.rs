@@ -11,7 +11,7 @@ use rdkafka::topic_partition_list::Offset;
 use super::super::{Assignment, Committed, StartAt};
 use super::member::Reply;
 use super::worker::{Consumer, Worker};
-use super::{errors, raw};
+use super::{errors, metadata_calls, raw};
 use crate::client_error::ClientError;
 use crate::record::TopicPartition;
 
@@ -90,12 +90,22 @@ fn read_committed(
     }
     let assignments = assignments(&list);
     // The list goes to librdkafka as it came, with the leader epoch that belongs to each offset.
-    let begin = match start {
-        StartAt::Earliest => Offset::Beginning,
-        StartAt::Latest => Offset::End,
-    };
     for assignment in assignments.iter().filter(|assignment| assignment.committed.is_none()) {
         let partition = &assignment.partition;
+        let begin = match start {
+            StartAt::Earliest => Offset::Beginning,
+            // Not `Offset::End`, which is looked up at the first fetch: what is written before it would be passed over.
+            StartAt::Latest => consumer
+                .fetch_watermarks(&partition.topic, partition.partition, READ_COMMITTED)
+                .map(|(_, end)| Offset::Offset(end))
+                .map_err(|error| errors::at(partition, &error))?,
+            StartAt::Timestamp { unix_ms } => {
+                let one = std::slice::from_ref(partition);
+                metadata_calls::find_offsets_at(consumer, one, unix_ms, READ_COMMITTED)
+                    .map(|found| found.first().map_or(Offset::Beginning, |offset| Offset::Offset(*offset)))
+                    .map_err(|error| errors::at(partition, &error))?
+            }
+        };
         list.set_partition_offset(&partition.topic, partition.partition, begin)
             .map_err(|error| errors::at(&asked, &error))?;
     }

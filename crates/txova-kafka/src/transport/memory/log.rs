@@ -65,6 +65,12 @@ impl Log {
         self.records.back().is_some_and(|record| record.offset >= from)
     }
 
+    /// The offset of the first record whose timestamp is at or behind `unix_ms`; the end where there is none.
+    pub(super) fn offset_at(&self, unix_ms: i64) -> i64 {
+        let first = self.records.iter().find(|record| record.timestamp_ms.is_some_and(|at| at >= unix_ms));
+        first.map_or(self.end, |record| record.offset)
+    }
+
     /// Up to `limit` records from `from` on, and where to go on reading.
     pub(super) fn read(&self, from: i64, limit: usize) -> (Vec<Record>, i64) {
         let first = self.records.partition_point(|record| record.offset < from);

@@ -96,6 +96,7 @@ impl Member {
                 (Some(committed), _) => committed.offset,
                 (None, StartAt::Earliest) => log.low(),
                 (None, StartAt::Latest) => log.end(),
+                (None, StartAt::Timestamp { unix_ms }) => log.offset_at(unix_ms),
             };
             let epoch = self.epoch;
             let mut position =

@@ -1,0 +1,87 @@
+//! The command line: what may be said on it, and which command that is.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand, builder::RangedU64ValueParser};
+
+use crate::demo;
+
+/// How long what is left running may hold up the end of the process.
+const LINGER: Duration = Duration::from_millis(500);
+
+/// The event backbone of a ride-hailing platform on Apache Kafka.
+#[derive(Debug, Parser)]
+#[command(name = "txova-kafka", version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Real trips become events, flow through Kafka to three services, and what is poisoned is repaired.
+    ///
+    /// Runs on a cluster inside the process unless --brokers names a real one. Exits with 0 when no event was lost and
+    /// none was out of order, 1 when one was, 2 when the demo could not run, 130 when it was interrupted.
+    Demo(DemoArgs),
+}
+
+/// What the demo may be told.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct DemoArgs {
+    /// Brokers of a real cluster, host:port[,host:port…]. Missing topics are created, nothing is deleted.
+    #[arg(long, value_name = "LIST")]
+    pub brokers: Option<String>,
+    /// A CSV file of trips in place of the built-in one, with the same header.
+    #[arg(long, value_name = "FILE")]
+    pub trips: Option<PathBuf>,
+    /// Only the first N lines of the trips.
+    #[arg(long, value_name = "N", value_parser = RangedU64ValueParser::<usize>::new().range(1..))]
+    pub limit: Option<usize>,
+    /// Events published a second; 0 is as fast as it goes.
+    #[arg(long, value_name = "N", default_value_t = 4_000)]
+    pub rate: u32,
+    /// One JSON object on standard output at the end; progress goes to standard error.
+    #[arg(long)]
+    pub json: bool,
+    /// No colours, as with NO_COLOR in the environment.
+    #[arg(long)]
+    pub no_color: bool,
+}
+
+/// Reads the command line and does what it says.
+pub(crate) fn run() -> ExitCode {
+    let Cli { command: Command::Demo(args) } = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: the runtime does not start: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let code = runtime.block_on(demo::run(args));
+    runtime.shutdown_timeout(LINGER);
+    ExitCode::from(code)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_contradicts_itself_nowhere() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn wrong_values_are_refused() {
+        for wrong in [vec!["--limit", "0"], vec!["--limit", "all"], vec!["--rate", "-1"], vec!["--colour"]] {
+            let arguments = ["txova-kafka", "demo"].into_iter().chain(wrong.iter().copied());
+            assert!(Cli::try_parse_from(arguments).is_err(), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The cluster under test, by way of `xtask kafka`. It is made for one run and deleted after it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use tokio::process::Command;
+
+use crate::failure::{Context, Failure, Result};
+
+/// Where the cluster comes from and where everything of the run is kept.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Place {
+    /// The program that has the task `kafka`.
+    #[arg(long, hide = true)]
+    xtask: PathBuf,
+    /// Where journals, logs and the cluster are while it runs.
+    #[arg(long)]
+    pub(crate) folder: PathBuf,
+    /// Where the first node listens.
+    #[arg(long, default_value_t = 29_092)]
+    port: u16,
+}
+
+/// A cluster that runs.
+#[derive(Debug)]
+pub(crate) struct Brokers {
+    place: Place,
+    pub(crate) nodes: u8,
+    pub(crate) bootstrap: String,
+}
+
+impl Place {
+    /// An empty folder for journals and logs; what an earlier run left there, also a cluster, is gone.
+    pub(crate) async fn prepare(&self) -> Result<PathBuf> {
+        if self.home().exists() {
+            self.kafka(&["clean"]).await?;
+        }
+        let journals = self.journals();
+        let shown = journals.display();
+        if journals.exists() {
+            fs::remove_dir_all(&journals).context(|| format!("cannot empty {shown}"))?;
+        }
+        fs::create_dir_all(&journals).context(|| format!("cannot make {shown}"))?;
+        Ok(journals)
+    }
+
+    pub(crate) async fn start(&self, nodes: u8) -> Result<Brokers> {
+        let said = self.kafka(&["start", "--auto-create", "false", "--nodes", &nodes.to_string()]).await?;
+        let bootstrap = said.lines().find_map(|line| line.strip_prefix("TXOVA_KAFKA_BROKERS="));
+        let bootstrap = bootstrap.ok_or_else(|| Failure::new(format!("no brokers in: {said}")))?.to_owned();
+        Ok(Brokers { place: self.clone(), nodes, bootstrap })
+    }
+
+    /// Ends the cluster, if there is one, and deletes it.
+    pub(crate) async fn clean(&self) -> Result<()> {
+        self.kafka(&["clean"]).await?;
+        let _ = fs::remove_dir_all(self.home());
+        Ok(())
+    }
+
+    pub(crate) fn journals(&self) -> PathBuf {
+        self.folder.join("journals")
+    }
+
+    /// Not the developer's own clusters.
+    fn home(&self) -> PathBuf {
+        self.folder.join("kafka")
+    }
+
+    async fn kafka(&self, task: &[&str]) -> Result<String> {
+        run(&self.xtask, &self.home(), self.port, task).await
+    }
+}
+
+impl Brokers {
+    /// `kill`, `pause` or `resume` a node.
+    pub(crate) async fn act(&self, action: &str, node: u8) -> Result<()> {
+        self.place.kafka(&[action, &node.to_string()]).await.map(drop)
+    }
+}
+
+async fn run(xtask: &Path, home: &Path, port: u16, task: &[&str]) -> Result<String> {
+    let shown = || format!("xtask kafka {}", task.join(" "));
+    let done = Command::new(xtask)
+        .args(["kafka", "--port", &port.to_string()])
+        .args(task)
+        .env("TXOVA_KAFKA_HOME", home)
+        .stdin(Stdio::null())
+        // A group of its own: Ctrl-C is for this process, which cleans up.
+        .process_group(0)
+        .output()
+        .await
+        .context(shown)?;
+    if !done.status.success() {
+        let said = String::from_utf8_lossy(&done.stderr);
+        return Err(Failure::new(format!("{}: {}", shown(), said.trim())));
+    }
+    Ok(String::from_utf8_lossy(&done.stdout).into_owned())
+}

@@ -1,0 +1,144 @@
+//! What was handled more than once, and by which fault. A repetition that no fault explains is a broken rule.
+//!
+//! A repetition belongs to a fault when the member that had the record before was killed, was stopped longer than the
+//! group waits, lost its partitions or could not make its last commit, after it had begun the record and before the
+//! record began again. A member that wakes from a stop after its partitions went to others (a zombie) can begin and
+//! finish records that others have done or are doing, until it hears that they are lost: those are repetitions by a stop.
+
+use serde::Serialize;
+
+use super::{Handling, Rule, Story, World};
+use crate::clock::At;
+use crate::journal::{End, Note};
+
+/// How old a finished handling may be that a kill takes back, in seconds: commits are due after 200 ms.
+const UNCOMMITTED_SECONDS: f64 = 5.0;
+/// How long after waking a member may not have heard that it lost its partitions.
+const ZOMBIE_SECONDS: f64 = 5.0;
+
+/// Repetitions by cause.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Duplicates {
+    /// Handlings that ended well, beyond the first of each record.
+    pub(crate) handled_again: usize,
+    /// Dead letters beyond the first of each poison.
+    pub(crate) letters_again: usize,
+    pub(crate) by_kill: usize,
+    pub(crate) by_stop: usize,
+    pub(crate) by_lost_partitions: usize,
+    pub(crate) by_failed_last_commit: usize,
+    pub(crate) unexplained: usize,
+    /// Handlings a woken member began before it heard that its partitions were lost.
+    pub(crate) begun_by_zombies: usize,
+    /// Pairs of members that had a key in hand at the same time.
+    pub(crate) keys_at_two_members: usize,
+    /// How long before its member's kill the oldest handling had ended that came again, in seconds.
+    pub(crate) oldest_uncommitted_at_kill_seconds: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Cause {
+    Kill,
+    Stop,
+    Lost,
+    LastCommit,
+}
+
+pub(super) fn check(world: &World) -> (Vec<Rule>, Duplicates) {
+    let mut explained = Rule::new("every repetition belongs to a fault");
+    let mut fresh = Rule::new("what a kill takes back was done shortly before it");
+    let mut told = Duplicates::default();
+    for index in 0..world.records.len() {
+        let all: Vec<_> = world.of(index).collect();
+        told.handled_again += all
+            .iter()
+            .filter(|(_, it)| it.end.is_some_and(|(_, end)| end == End::Done))
+            .count()
+            .saturating_sub(1);
+        for pair in all.windows(2) {
+            let [(a, first), (b, second)] = pair else { continue };
+            if second.attempt > first.attempt && !std::ptr::eq(first, second) && first.settled().is_none() {
+                continue; // the next attempt, here or at the next member
+            }
+            let cause = cause(a, first, b, second);
+            match cause {
+                Some(Cause::Kill) => {
+                    told.by_kill += 1;
+                    let age = age_at_kill(a, first);
+                    let broker_was_away = world.broker_faults.iter().any(|(from, to)| {
+                        first.start <= *to && a.killed().is_some_and(|killed| *from <= killed)
+                    });
+                    told.oldest_uncommitted_at_kill_seconds =
+                        told.oldest_uncommitted_at_kill_seconds.max(age);
+                    fresh.look(age <= UNCOMMITTED_SECONDS || broker_was_away, || {
+                        format!("{}: {:?} ended {age:.1} s before the kill", a.name, first.place)
+                    });
+                }
+                Some(Cause::Stop) => told.by_stop += 1,
+                Some(Cause::Lost) => told.by_lost_partitions += 1,
+                Some(Cause::LastCommit) => told.by_failed_last_commit += 1,
+                None => told.unexplained += 1,
+            }
+            explained.look(cause.is_some(), || {
+                format!("{:?}: {} {first:?}, then {} {second:?}", first.place, a.name, b.name)
+            });
+        }
+    }
+    let mut poisons = std::collections::HashSet::new();
+    told.letters_again = world.letters.iter().filter(|letter| !poisons.insert(letter.place())).count();
+    told.begun_by_zombies = world.members.iter().map(begun_by_zombie).sum();
+    told.keys_at_two_members = keys_at_two_members(world);
+    (vec![explained, fresh], told)
+}
+
+fn cause(a: &Story, first: &Handling, b: &Story, second: &Handling) -> Option<Cause> {
+    let between = |at: At| first.start <= at && at <= second.start;
+    if a.killed().is_some_and(|at| at <= second.start) {
+        return Some(Cause::Kill);
+    }
+    let near = |to| first.start.seconds_since(to) < ZOMBIE_SECONDS;
+    if a.long_stops().any(|(from, to)| from <= second.start && near(to)) {
+        return Some(Cause::Stop);
+    }
+    if b.long_stops().any(|(_, to)| second.start.seconds_since(to) < ZOMBIE_SECONDS && to <= second.start) {
+        return Some(Cause::Stop);
+    }
+    if a.noted(Note::Lost).any(between) {
+        return Some(Cause::Lost);
+    }
+    if b.noted(Note::Lost).any(|at| second.start <= at && at.seconds_since(second.start) < ZOMBIE_SECONDS) {
+        return Some(Cause::Lost);
+    }
+    a.noted(Note::LastCommitFailed).any(|at| first.start <= at).then_some(Cause::LastCommit)
+}
+
+fn age_at_kill(story: &Story, handling: &Handling) -> f64 {
+    let ended = handling.end.map_or(At(u64::MAX), |(at, _)| at);
+    story.killed().map_or(0.0, |killed| killed.seconds_since(ended))
+}
+
+fn begun_by_zombie(story: &Story) -> usize {
+    let windows: Vec<_> = story
+        .long_stops()
+        .filter_map(|(_, woke)| {
+            let lost = story.noted(Note::Lost).find(|at| *at >= woke)?;
+            (lost.seconds_since(woke) < ZOMBIE_SECONDS).then_some((woke, lost))
+        })
+        .collect();
+    let begun = |it: &&Handling| windows.iter().any(|(woke, lost)| *woke <= it.start && it.start <= *lost);
+    story.handlings.iter().filter(begun).count()
+}
+
+fn keys_at_two_members(world: &World) -> usize {
+    let mut all: Vec<(u32, At, At, usize)> = Vec::new();
+    for (member, story) in world.members.iter().enumerate() {
+        let killed = story.killed().unwrap_or(At(u64::MAX));
+        let spans = story.handlings.iter();
+        all.extend(spans.map(|it| (it.key, it.start, it.end.map_or(killed, |(at, _)| at), member)));
+    }
+    all.sort_unstable();
+    let overlaps = |pair: &[(u32, At, At, usize)]| {
+        pair[0].0 == pair[1].0 && pair[0].3 != pair[1].3 && pair[1].1 < pair[0].2
+    };
+    all.windows(2).filter(|pair| overlaps(pair)).count()
+}

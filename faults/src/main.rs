@@ -1,0 +1,76 @@
+//! The proof on a real Kafka: `cargo xtask faults` and `cargo xtask stuck-record` run this. It uses the library as a
+//! service does and checks it by means of its own.
+
+#![allow(clippy::print_stdout, reason = "a command line prints what it did")]
+
+mod brokers;
+mod check;
+mod clock;
+mod dice;
+mod event;
+mod failure;
+mod faults;
+mod journal;
+mod member;
+mod oracle;
+mod process;
+mod produce;
+mod report;
+mod stuck;
+mod subscriber;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(about = "The library under faults, on a real Kafka")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// One member of the group under test. Ends when its standard input does.
+    #[command(hide = true)]
+    Member(member::Args),
+    /// Kill and stop members and brokers under load, then account for every record.
+    Run(faults::Args),
+    /// Kill a member whose first record never ends, and count what is handled again.
+    StuckRecord(stuck::Args),
+}
+
+fn main() -> ExitCode {
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: no runtime: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let done = runtime.block_on(async {
+        match Cli::parse().task {
+            Task::Member(args) => member::run(args).await,
+            Task::Run(args) => faults::run(args).await,
+            Task::StuckRecord(args) => stuck::run(args).await,
+        }
+    });
+    // A thread that is stuck in the client must not hold the end up.
+    runtime.shutdown_background();
+    done.unwrap_or_else(|failure| {
+        eprintln!("error: {failure}");
+        ExitCode::FAILURE
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,29 @@
+//! `cargo xtask faults` and `stuck-record`: hands over to the crate that has the Kafka client, which this one must not.
+
+use std::env;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
+
+use crate::failure::{Context, Failure, Result};
+use crate::kafka;
+
+/// What follows is the other program's business; `--help` too.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "OPTIONS")]
+    options: Vec<String>,
+}
+
+/// Becomes the other program, so that it alone answers to Ctrl-C and cleans up.
+pub(crate) fn run(task: &str, args: &Args) -> Result<ExitCode> {
+    let xtask = env::current_exe().context(|| "cannot find this program".to_owned())?;
+    let folder = kafka::home()?.join(task);
+    let error = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["run", "--quiet", "--package", "txova-kafka-faults", "--", task, "--xtask"])
+        .arg(xtask)
+        .arg("--folder")
+        .arg(folder)
+        .args(&args.options)
+        .exec();
+    Err(Failure::new(format!("cannot run cargo: {error}")))
+}
