@@ -82,7 +82,7 @@ pub(super) async fn a_late_release_answers_its_own_revocation_and_not_the_next(b
 pub(super) async fn a_revocation_that_ends_during_its_commit_gives_nothing_of_the_next_back(
     bench: &dyn Bench,
 ) {
-    let (group, [zero, one], mut member) = asked_twice(bench).await;
+    let (group, [zero, one], member) = asked_twice(bench).await;
     script(bench).delay_commits(&group, Duration::from_secs(1));
     let (reply, answer) = oneshot::channel();
     let entries = member.in_epoch(vec![entry(&zero, 0, "")]);
