@@ -4,6 +4,7 @@
 mod clock;
 mod handlers;
 mod intake;
+pub(crate) mod mutation;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,12 +23,13 @@ use crate::engine::{
 };
 use crate::outcome::Outcome;
 use crate::record::{Record, TopicPartition};
-use crate::transport::{Command, GroupEvent, GroupMember};
+use crate::transport::{Batch, Command, GroupEvent, GroupMember};
 
 use self::clock::Clock;
 use self::handlers::Handlers;
 pub(crate) use self::handlers::guarded;
 use self::intake::Held;
+use self::mutation::{Mutation, broken};
 
 /// Actions done before other inputs are looked at again.
 const ACTIONS_IN_A_ROW: usize = 256;
@@ -177,9 +179,12 @@ impl Driver {
             () = tokio::task::yield_now(), if more => {}
             Some(batch) = self.member.batches.recv(), if wants_batch => {
                 self.trouble = None;
-                self.held = Some(Held::new(batch));
+                let newest = self.assigned.get(&batch.partition).map(|assigned| assigned.epoch);
+                let newest = newest.filter(|_| broken(Mutation::MixesEpochs));
+                self.held = Some(Held::new(Batch { epoch: newest.unwrap_or(batch.epoch), ..batch }));
             }
-            () = sleep_until(wake_at.unwrap_or_else(tokio::time::Instant::now)), if wake_at.is_some() => {}
+            () = sleep_until(wake_at.unwrap_or_else(tokio::time::Instant::now)),
+                if wake_at.is_some() && !broken(Mutation::NeverWakes) => {}
         }
     }
 
@@ -188,6 +193,7 @@ impl Driver {
         let Some(mut held) = self.held.take() else { return };
         match held.feed(&mut self.engine, self.clock.now()) {
             intake::Fed::All => {}
+            intake::Fed::NoRoom if broken(Mutation::DropsHeldRecords) => {}
             intake::Fed::NoRoom => self.held = Some(held),
             intake::Fed::WentBack(reason) => self.engine.stop(reason),
         }
@@ -203,6 +209,9 @@ impl Driver {
                     let assigned = self.assigned.get(&start.partition);
                     let token = assigned.map(|assigned| assigned.token.clone()).unwrap_or_default();
                     let ticket = start.ticket;
+                    if broken(Mutation::StartsTwice) {
+                        let _ = self.handlers.start(start.clone(), &self.settings.group, token.clone());
+                    }
                     if let Some(outcome) = self.handlers.start(start, &self.settings.group, token) {
                         now = self.clock.now();
                         self.outcome(ticket, outcome);
@@ -210,7 +219,10 @@ impl Driver {
                 }
                 Action::DeadLetter(order) => {
                     let ticket = order.ticket;
-                    let written = self.dead_letters.write(*order);
+                    let mut written = self.dead_letters.write(*order);
+                    if broken(Mutation::BelievesUnwrittenDeadLetters) {
+                        written = Box::pin(std::future::ready(Ok(())));
+                    }
                     let done = self.done_sender.clone();
                     tokio::spawn(async move {
                         let _ = done.send(Done::DeadLetter(ticket, written.await));
@@ -227,10 +239,12 @@ impl Driver {
                     }
                 }
                 Action::Resume(partition) => {
-                    if let Some(epoch) = self.assigned.get(&partition).map(|assigned| assigned.epoch) {
+                    let epoch = self.assigned.get(&partition).map(|assigned| assigned.epoch);
+                    if let Some(epoch) = epoch.filter(|_| !broken(Mutation::ForgetsResumes)) {
                         self.member.commands.send(Command::Resume { partition, epoch });
                     }
                 }
+                Action::Cancel(_) if broken(Mutation::NeverCancels) => {}
                 Action::Cancel(ticket) => self.handlers.cancel(ticket),
                 Action::Release(entries) => {
                     let (reply, answer) = oneshot::channel();
@@ -242,7 +256,8 @@ impl Driver {
                         }
                     });
                 }
-                Action::Close(entries) => {
+                Action::Close(mut entries) => {
+                    entries.retain(|_| !broken(Mutation::ClosesWithoutCommit));
                     let (reply, answer) = oneshot::channel();
                     self.member.commands.send(Command::Close { entries, reply });
                     self.close = Some(answer);
@@ -269,7 +284,13 @@ impl Driver {
                     warn!(%partition, %error, "the metadata of a commit is ignored: records may come again");
                 }
             }
+            Some(GroupEvent::Revoked { .. }) if broken(Mutation::IgnoresRevoked) => {}
+            Some(GroupEvent::Lost { .. }) if broken(Mutation::IgnoresLost) => {}
             Some(GroupEvent::Revoked { partitions }) => {
+                if broken(Mutation::ReleasesAtOnce) {
+                    let (reply, entries) = (oneshot::channel().0, Vec::new());
+                    self.member.commands.send(Command::Release { entries, reply });
+                }
                 info!(?partitions, "revoked");
                 self.forget(&partitions);
                 self.engine.revoked(&partitions, now.at + self.settings.revoke_timeout);
@@ -307,7 +328,8 @@ impl Driver {
 
     fn forget(&mut self, partitions: &[TopicPartition]) {
         for partition in partitions {
-            if let Some(assigned) = self.assigned.remove(partition) {
+            if let Some(assigned) = self.assigned.remove(partition).filter(|_| !broken(Mutation::NeverTells))
+            {
                 assigned.token.cancel();
             }
         }
@@ -346,7 +368,11 @@ impl Driver {
         if let Err(error) = &answer {
             warn!(%error, "a commit failed and is tried again");
         }
-        self.engine.committed(answer.as_ref().copied(), self.clock.now());
+        let told = answer.as_ref().copied();
+        let told = if broken(Mutation::BelievesRefusedCommits) { Ok(()) } else { told };
+        if !broken(Mutation::ForgetsCommitAnswers) {
+            self.engine.committed(told, self.clock.now());
+        }
     }
 
     fn closed(&mut self, answer: Result<(), ClientError>) {
@@ -371,6 +397,9 @@ impl Driver {
                 self.outcome(ticket, outcome);
             }
             Done::DeadLetter(ticket, answer) => {
+                if broken(Mutation::ForgetsRefusedDeadLetters) && answer.is_err() {
+                    return;
+                }
                 if let Err(error) = &answer {
                     warn!(%error, "a dead letter was not taken: its partition waits and the letter is written again");
                 }
@@ -380,7 +409,9 @@ impl Driver {
     }
 
     fn outcome(&mut self, ticket: Ticket, outcome: Outcome) {
-        self.engine.outcome(ticket, outcome, self.clock.now());
+        if !(broken(Mutation::DropsFailures) && outcome != Outcome::Handled) {
+            self.engine.outcome(ticket, outcome, self.clock.now());
+        }
     }
 
     /// Waits until the group is left, within bounds.

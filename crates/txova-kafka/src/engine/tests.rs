@@ -11,4 +11,4 @@ mod log_changes;
 mod order;
 mod rig;
 mod room;
-mod simulation;
+pub(crate) mod simulation;

@@ -71,6 +71,7 @@ macro_rules! sentences_for_one_member {
         $test!(records, pause_stops_and_resume_goes_on_without_loss);
         $test!(records, pausing_what_is_not_assigned_or_was_in_another_epoch_does_nothing);
         $test!(commits, a_member_starts_at_the_committed_offset_with_its_metadata);
+        $test!(commits, a_commit_of_another_epoch_is_refused);
         $test!(commits, metadata_of_4096_bytes_is_kept_and_5000_are_refused);
         $test!(commits, with_nothing_committed_earliest_starts_at_the_first_record);
         $test!(commits, with_nothing_committed_latest_starts_behind_the_last_record);
@@ -116,6 +117,9 @@ macro_rules! sentences_for_several_members {
 macro_rules! sentences_with_a_script {
     ($test:ident) => {
         $test!(scripts, a_lost_partition_cannot_be_committed);
+        $test!(scripts, a_commit_of_before_a_loss_is_refused_when_the_partition_came_back);
+        $test!(scripts, a_late_release_answers_its_own_revocation_and_not_the_next);
+        $test!(scripts, a_revocation_that_ends_during_its_commit_gives_nothing_of_the_next_back);
         $test!(scripts, an_expelled_member_loses_everything_and_joins_anew);
         $test!(scripts, a_member_that_was_expelled_unnoticed_finds_out_by_its_commit);
         $test!(scripts, batches_of_an_ended_epoch_never_carry_the_new_number);

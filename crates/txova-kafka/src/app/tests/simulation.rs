@@ -6,8 +6,6 @@
 //! a seed alone runs that one world.
 
 mod account;
-#[path = "../../engine/tests/simulation/dice.rs"]
-mod dice;
 mod ending;
 mod faults;
 mod handler;

@@ -6,7 +6,7 @@
 mod actions;
 mod checker;
 mod commit_checks;
-mod dice;
+pub(crate) mod dice;
 mod group;
 mod lease;
 mod leaving_checks;

@@ -4,7 +4,7 @@ use super::Bench;
 use super::probe::{AT_SECOND_0_MS, Probe, at_seconds, entry, numbered, options, within, write};
 use crate::client_error::ClientErrorKind;
 use crate::record::TopicPartition;
-use crate::transport::{Committed, JoinOptions, OutOfRange, StartAt};
+use crate::transport::{CommitEntry, Committed, JoinOptions, OutOfRange, StartAt};
 
 /// Has a group commit `offset` and leave.
 async fn commit_and_leave(
@@ -42,6 +42,16 @@ pub(super) async fn a_member_starts_at_the_committed_offset_with_its_metadata(be
     assert_eq!(next.assignment(&partition).committed, Some(Committed { offset: 4, metadata }));
     next.until("the rest", |next| next.seen.len() >= 6).await;
     assert_eq!(next.offsets(&partition), (4..10).collect::<Vec<_>>());
+}
+
+pub(super) async fn a_commit_of_another_epoch_is_refused(bench: &dyn Bench) {
+    let topic = bench.topic(1).await;
+    let partition = TopicPartition::new(&*topic, 0);
+    let member = Probe::assigned(bench, options(&bench.group(), &topic), 1).await;
+    let epoch = member.owned[&partition] + 1;
+    let refused = member.commit(vec![CommitEntry { epoch, ..entry(&partition, 1, "") }]).await;
+    assert_eq!(refused.map_err(|error| error.kind), Err(ClientErrorKind::StaleMember));
+    member.commit(vec![entry(&partition, 1, "")]).await.expect("this one is of its time");
 }
 
 pub(super) async fn metadata_of_4096_bytes_is_kept_and_5000_are_refused(bench: &dyn Bench) {

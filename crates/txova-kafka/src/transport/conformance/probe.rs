@@ -218,7 +218,8 @@ impl Probe {
         partitions.iter().filter_map(behind).collect()
     }
 
-    fn in_epoch(&self, mut entries: Vec<CommitEntry>) -> Vec<CommitEntry> {
+    /// Entries with the newest epoch in which it had their partitions.
+    pub(super) fn in_epoch(&self, mut entries: Vec<CommitEntry>) -> Vec<CommitEntry> {
         for entry in entries.iter_mut().filter(|entry| entry.epoch == NEWEST) {
             let had =
                 self.assignments.iter().rev().find(|(_, given)| {

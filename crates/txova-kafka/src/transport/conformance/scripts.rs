@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::Bench;
@@ -10,7 +11,7 @@ use super::probe::{Probe, entry, numbered, options, send, until_all, within, wri
 use crate::client_error::{ClientError, ClientErrorKind};
 use crate::record::TopicPartition;
 use crate::testing::{Cluster, CommitFault, MemberId, ProduceFault};
-use crate::transport::{JoinOptions, OutOfRange, ReadRange};
+use crate::transport::{Command, CommitEntry, JoinOptions, OutOfRange, ReadRange};
 
 fn script(bench: &dyn Bench) -> &Cluster {
     bench.cluster().expect("scripts run on the in-memory cluster")
@@ -47,6 +48,50 @@ pub(super) async fn a_lost_partition_cannot_be_committed(bench: &dyn Bench) {
     assert_eq!(kind(members[0].commit(vec![entry(&lost, 1, "")]).await), Err(ClientErrorKind::StaleMember));
     members[1].until("both", |member| member.owned.len() == 2).await;
     assert_eq!(script(bench).committed_by(&group, &lost), None);
+}
+
+pub(super) async fn a_commit_of_before_a_loss_is_refused_when_the_partition_came_back(bench: &dyn Bench) {
+    let (group, partition, mut member) = reader_of_ten(bench).await;
+    script(bench).lose(&group, &partition).expect("somebody has it");
+    member.until("epoch 2", |member| member.owned.get(&partition) == Some(&2)).await;
+    let old = CommitEntry { epoch: 1, ..entry(&partition, 10, "older than what epoch 2 began with") };
+    assert_eq!(kind(member.commit(vec![old]).await), Err(ClientErrorKind::StaleMember));
+    assert_eq!(script(bench).committed_by(&group, &partition), None);
+}
+
+/// A member that was asked for partition 0, lost it, and is asked for partition 1, without knowing more than the first.
+async fn asked_twice(bench: &dyn Bench) -> (String, [TopicPartition; 2], Probe) {
+    let (topic, group) = (bench.topic(2).await, bench.group());
+    let [zero, one] = [0, 1].map(|p| TopicPartition::new(&*topic, p));
+    let mut member = Probe::assigned(bench, options(&group, &topic), 2).await;
+    script(bench).revoke(&group, &zero).expect("somebody has it");
+    member.until("the first revocation", |member| member.revoked.is_some()).await;
+    (group, [zero, one], member)
+}
+
+pub(super) async fn a_late_release_answers_its_own_revocation_and_not_the_next(bench: &dyn Bench) {
+    let (group, [zero, one], mut member) = asked_twice(bench).await;
+    script(bench).lose(&group, &zero).expect("somebody has it");
+    script(bench).revoke(&group, &one).expect("somebody has it");
+    assert_eq!(kind(member.release(vec![]).await), Err(ClientErrorKind::StaleMember));
+    assert_eq!(script(bench).members(&group)[0].revoking, [one], "its handlers may still run");
+    member.until("the second revocation", |member| member.revoked.is_some()).await;
+    member.release(vec![]).await.expect("the answer to the second");
+}
+
+pub(super) async fn a_revocation_that_ends_during_its_commit_gives_nothing_of_the_next_back(
+    bench: &dyn Bench,
+) {
+    let (group, [zero, one], member) = asked_twice(bench).await;
+    script(bench).delay_commits(&group, Duration::from_secs(1));
+    let (reply, answer) = oneshot::channel();
+    let entries = member.in_epoch(vec![entry(&zero, 0, "")]);
+    member.send(Command::Release { entries, reply });
+    script(bench).wait_until(|cluster| cluster.committed_by(&group, &zero).is_some()).await;
+    script(bench).lose(&group, &zero).expect("somebody has it");
+    script(bench).revoke(&group, &one).expect("somebody has it");
+    within("the release's answer", answer).await.expect("an answer").expect("it was kept");
+    assert_eq!(script(bench).members(&group)[0].revoking, [one], "its handlers may still run");
 }
 
 pub(super) async fn an_expelled_member_loses_everything_and_joins_anew(bench: &dyn Bench) {

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::dice::Dice;
 use super::story::{At, End, Nature, Story};
+use crate::engine::tests::simulation::dice::Dice;
 use crate::extract::{Attempt, Meta, State};
 use crate::outcome::{ErrorClass, HandlerError};
 

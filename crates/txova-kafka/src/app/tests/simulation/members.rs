@@ -107,6 +107,24 @@ impl World {
         }
     }
 
+    /// A handler that was told that its partition goes has the time a revocation gives, and no more.
+    pub(super) fn watch_told(&self) {
+        let limit = Duration::from_millis(self.consumer.revoke_timeout_ms + 1);
+        let story = self.story();
+        let mut facts = story.facts();
+        for run in facts.running.clone() {
+            let m = facts.runs[run].member;
+            let leaves = facts.members[m].stopped || !self.members[m].is_living();
+            let lands = facts.landings.contains(&Instant::now());
+            if let Some(told) = facts.runs[run].told().filter(|_| !leaves && !lands) {
+                let at = facts.runs[run].at;
+                facts.holds(told.elapsed() <= limit, || {
+                    format!("epoch: {at:?} still runs at member {m}, {:?} after it was told", told.elapsed())
+                });
+            }
+        }
+    }
+
     /// Hears of the runs that have ended.
     pub(super) async fn gather(&mut self) {
         for m in 0..self.members.len() {
@@ -183,8 +201,11 @@ impl World {
             let facts = story.facts();
             let Some(written) = facts.written.get(&at) else { continue };
             let cut_off = written.runs.iter().map(|run| &facts.runs[*run]).any(|run| {
-                let cut_off =
-                    |(at, end)| matches!(end, End::Aborted | End::TimedOut) || facts.landings.contains(&at);
+                let taken = facts.members[m].forced.get(&partition.partition);
+                let cut_off = |(when, end)| {
+                    let ended = matches!(end, End::Aborted | End::TimedOut);
+                    ended || facts.landings.contains(&when) || taken == Some(&when)
+                };
                 run.member == m && run.end.is_some_and(cut_off)
             });
             let no_event = written.nature == Nature::Garbage;

@@ -58,6 +58,17 @@ pub(super) struct Run {
     /// Its member had been thrown out and did not know.
     unnoticed: bool,
     token: Attempt,
+    /// When it was first seen to have been told that its partition goes.
+    told: Option<Instant>,
+}
+
+impl Run {
+    pub(super) fn told(&mut self) -> Option<Instant> {
+        if self.told.is_none() && self.token.is_cancelled() {
+            self.told = Some(Instant::now());
+        }
+        self.told
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,7 +138,7 @@ impl Story {
         let began = Instant::now();
         let (number, token) = (attempt.number(), attempt.clone());
         let unnoticed = !facts.is_owner(member, at.0, &self.cluster);
-        facts.runs.push(Run { member, at, began, end: None, attempt: number, unnoticed, token });
+        facts.runs.push(Run { member, at, began, end: None, attempt: number, unnoticed, token, told: None });
         facts.running.push(run);
         let before = facts.written.get_mut(&at).map_or(0, |written| {
             written.runs.push(run);

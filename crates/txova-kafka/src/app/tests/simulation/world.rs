@@ -7,11 +7,11 @@ use tokio::time::{Instant, advance, sleep};
 
 use super::super::{DLQ, TOPIC, envelope};
 use super::Told;
-use super::dice::Dice;
 use super::letters::Letters;
 use super::members::Member;
 use super::story::{Facts, Nature, Story, Written};
 use crate::config::{ConsumerConfig, Order};
+use crate::engine::tests::simulation::dice::Dice;
 use crate::record::OutgoingRecord;
 use crate::testing::Cluster;
 
@@ -146,6 +146,7 @@ impl World {
         };
         sleep(Duration::from_millis(wait_ms as u64)).await;
         self.gather().await;
+        self.watch_told();
     }
 
     pub(super) fn produce(&mut self) {
