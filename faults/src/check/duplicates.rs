@@ -12,6 +12,9 @@ use crate::clock::At;
 use crate::journal::{End, Note};
 
 /// How old a finished handling may be that a kill takes back, in seconds: commits are due after 200 ms.
+///
+/// Not while the group waits for a member that was stopped or killed: the coordinator answers the requests of a
+/// connection in turn, and a commit waits behind the request to join until that member's session is over.
 const UNCOMMITTED_SECONDS: f64 = 5.0;
 /// How long after waking a member may not have heard that it lost its partitions.
 const ZOMBIE_SECONDS: f64 = 5.0;
@@ -70,7 +73,8 @@ pub(super) fn check(world: &World) -> (Vec<Rule>, Duplicates) {
                     });
                     told.oldest_uncommitted_at_kill_seconds =
                         told.oldest_uncommitted_at_kill_seconds.max(age);
-                    fresh.look(age <= UNCOMMITTED_SECONDS || broker_was_away, || {
+                    let group_waited = group_waited(world, a, first);
+                    fresh.look(age <= UNCOMMITTED_SECONDS || broker_was_away || group_waited, || {
                         format!("{}: {:?} ended {age:.1} s before the kill", a.name, first.place)
                     });
                 }
@@ -110,6 +114,13 @@ fn cause(a: &Story, first: &Handling, b: &Story, second: &Handling) -> Option<Ca
         return Some(Cause::Lost);
     }
     a.noted(Note::LastCommitFailed).any(|at| first.start <= at).then_some(Cause::LastCommit)
+}
+
+/// Whether another member kept the group waiting at some time between the handling's end and its member's kill.
+fn group_waited(world: &World, story: &Story, handling: &Handling) -> bool {
+    let (Some((ended, _)), Some(killed)) = (handling.end, story.killed()) else { return false };
+    let others = world.members.iter().filter(|other| other.name != story.name);
+    others.flat_map(Story::kept_others_waiting).any(|(from, to)| from <= killed && ended <= to)
 }
 
 fn age_at_kill(story: &Story, handling: &Handling) -> f64 {

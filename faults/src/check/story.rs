@@ -6,6 +6,9 @@ use crate::clock::At;
 use crate::journal::{End, Line, Note, Place};
 use crate::process::{Fault, Faults};
 
+/// How long the others may take to hear that a session is over.
+const HEARD_SECONDS: f64 = 3.0;
+
 /// What one member did, and what was done to it.
 pub(crate) struct Story {
     pub(crate) name: String,
@@ -75,6 +78,16 @@ impl Story {
             }
             Fault::Stopped { from, to: None } => Some((*from, At(u64::MAX))),
             Fault::Killed(_) => None,
+        })
+    }
+
+    /// From when to when a rebalance may have waited for this member: until it answers, or until its session is over
+    /// and the others have heard of it.
+    pub(crate) fn kept_others_waiting(&self) -> impl Iterator<Item = (At, At)> {
+        let longest = ((self.session_seconds + HEARD_SECONDS) * 1e9) as u64;
+        self.faults.iter().map(move |fault| match fault {
+            Fault::Killed(at) => (*at, At(at.0 + longest)),
+            Fault::Stopped { from, to } => (*from, to.unwrap_or(At(u64::MAX)).min(At(from.0 + longest))),
         })
     }
 
