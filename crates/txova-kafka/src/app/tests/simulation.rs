@@ -12,6 +12,7 @@ mod handler;
 mod letters;
 mod members;
 mod mutations;
+mod starts;
 mod story;
 mod world;
 

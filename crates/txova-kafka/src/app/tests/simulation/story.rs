@@ -1,5 +1,4 @@
-//! What really happened, as handlers see it, and what must hold at the moment a handler starts. It must never ask an app
-//! how it is.
+//! What really happened, as handlers see it. It must never ask an app how it is.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
@@ -7,13 +6,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::super::{GROUP, TOPIC};
 use super::letters::Letters;
 use crate::config::Order;
-use crate::engine::offset_map;
 use crate::extract::Attempt;
 use crate::outcome::ErrorClass;
-use crate::record::{OutgoingRecord, TopicPartition};
+use crate::record::OutgoingRecord;
 use crate::testing::{Cluster, MemberId};
 
 /// `TXOVA_SIM_TELL=1` prints what happens: for looking into a seed.
@@ -56,8 +53,8 @@ pub(super) struct Run {
     pub end: Option<(Instant, End)>,
     pub attempt: u32,
     /// Its member had been thrown out and did not know.
-    unnoticed: bool,
-    token: Attempt,
+    pub unnoticed: bool,
+    pub token: Attempt,
     /// When it was first seen to have been told that its partition goes.
     told: Option<Instant>,
 }
@@ -176,7 +173,7 @@ impl Facts {
     }
 
     /// Records that must not run beside each other share a lane; `None` may run beside anything.
-    fn lane(&self, at: At) -> Option<&[u8]> {
+    pub(super) fn lane(&self, at: At) -> Option<&[u8]> {
         match self.order {
             Order::None => None,
             Order::Partition => Some(&[]),
@@ -189,120 +186,6 @@ impl Facts {
         let settled = if written.nature == Nature::Tombstone { Some(self.began) } else { written.settled_at };
         let letter = self.letters.first_at(at);
         settled.into_iter().chain(letter).min()
-    }
-
-    fn check_start(&mut self, m: usize, at: At, attempt: &Attempt, cluster: &Cluster) {
-        let now = Instant::now();
-        let n = attempt.number();
-        let known = self.written.contains_key(&at);
-        self.holds(known, || format!("{at:?} was never written, and member {m} handles it"));
-        self.holds(!attempt.is_cancelled(), || {
-            format!("epoch: {at:?} starts at member {m} in an assignment that is over")
-        });
-        let gone = self.members[m].ended || self.members[m].crashed;
-        self.holds(!gone, || format!("epoch: {at:?} starts at member {m}, which has ended"));
-        let beside = self.running.iter().map(|run| &self.runs[*run]);
-        let beside = beside.filter(|run| run.member == m && !run.token.is_cancelled()).count();
-        let most = self.concurrency;
-        self.holds(beside < most, || format!("bounded: member {m} runs {} at once", beside + 1));
-        if self.is_owner(m, at.0, cluster) {
-            self.check_overlap(m, at);
-        }
-        self.check_lane(m, at);
-        self.check_again(m, at, n);
-        self.check_committed(m, at, n, cluster, now);
-    }
-
-    /// Whether the group counts on this member for the partition. One that was thrown out and does not know goes on.
-    fn is_owner(&self, m: usize, p: i32, cluster: &Cluster) -> bool {
-        let partition = TopicPartition::new(TOPIC, p);
-        let id = self.members[m].id;
-        cluster
-            .members(GROUP)
-            .iter()
-            .any(|member| Some(member.id) == id && member.partitions.contains(&partition))
-    }
-
-    /// Whether a run may still be there although its record is another's: taken by force, or on its way to its end.
-    fn is_excused(&self, run: &Run, m: usize) -> bool {
-        let member = &self.members[run.member];
-        if run.member == m {
-            return run.token.is_cancelled();
-        }
-        let forced = member.forced.get(&run.at.0).is_some_and(|at| *at >= run.began);
-        member.crashed || forced || run.unnoticed
-    }
-
-    fn check_overlap(&mut self, m: usize, at: At) {
-        let lane = self.lane(at);
-        let beside = self.running.iter().map(|run| &self.runs[*run]).find(|run| {
-            let same_lane = run.at.0 == at.0 && lane.is_some() && self.lane(run.at) == lane;
-            (same_lane || run.at == at) && !self.is_excused(run, m)
-        });
-        let found = beside.map(|run| (run.member, run.at));
-        self.holds(found.is_none(), || {
-            format!("key-order: {at:?} starts at member {m} beside {found:?} (member, record)")
-        });
-    }
-
-    /// Records of a lane start in order, each after the one before is settled.
-    fn check_lane(&mut self, m: usize, at: At) {
-        let Some(lane) = self.lane(at) else { return };
-        let before = self.written.range((at.0, 0)..at).map(|(before, _)| *before);
-        let unsettled = before
-            .filter(|before| self.lane(*before) == Some(lane))
-            .find(|before| self.settled_at(*before).is_none());
-        self.holds(unsettled.is_none(), || {
-            format!("key-order: {at:?} starts at member {m} while {unsettled:?} before it is not settled")
-        });
-    }
-
-    /// Inside one assignment a record starts again only after a failure that could pass, and its attempts count on.
-    fn check_again(&mut self, m: usize, at: At, n: u32) {
-        let Some(written) = self.written.get(&at) else { return };
-        let failures = written.failures;
-        let last = written.runs.last().map(|run| &self.runs[*run]);
-        let elsewhere = last.is_some_and(|run| run.member != m);
-        let here = last.filter(|run| run.member == m && !run.token.is_cancelled());
-        let again = here.map(|run| (run.attempt, run.end.map(|(_, end)| end)));
-        if elsewhere {
-            self.saw("started again by another member");
-        }
-        if n > 1 {
-            self.saw("tried again");
-        }
-        self.holds(n <= failures + 1, || {
-            format!("attempts persist: attempt {n} of {at:?} starts, and {failures} have failed")
-        });
-        let Some((before, end)) = again else { return };
-        let failed = matches!(end, Some(End::Failed(ErrorClass::Transient) | End::Panicked | End::TimedOut));
-        self.holds(failed && n == before + 1, || {
-            format!("{at:?} starts at member {m} as attempt {n} after attempt {before}, which ended {end:?}")
-        });
-    }
-
-    /// What the group's commit says of a record holds for whoever has the partition.
-    fn check_committed(&mut self, m: usize, at: At, n: u32, cluster: &Cluster, now: Instant) {
-        let partition = TopicPartition::new(TOPIC, at.0);
-        let is_owner = self.is_owner(m, at.0, cluster);
-        let just_forced = self.members[m].forced.get(&at.0) == Some(&now);
-        let committed = cluster.committed_by(GROUP, &partition).filter(|_| is_owner && !just_forced);
-        let Some((offset, metadata)) = committed else { return };
-        let map = match offset_map::decode(offset, &metadata) {
-            Ok(map) => map,
-            Err(error) => return self.holds(false, || format!("the metadata of {partition}: {error}")),
-        };
-        let done = at.1 < offset || map.done.iter().any(|run| run.contains(&at.1));
-        self.holds(!done, || {
-            format!("{at:?} starts at member {m}, and the group has committed that it is settled")
-        });
-        let failing = map.failing.iter().find(|failing| failing.offset == at.1);
-        let failed = failing.map_or(0, |failing| failing.attempts);
-        self.holds(n > failed, || {
-            format!(
-                "attempts persist: {at:?} starts as attempt {n}, and the commit says that {failed} failed"
-            )
-        });
     }
 
     fn ended(&mut self, run: usize, mut end: End) {
