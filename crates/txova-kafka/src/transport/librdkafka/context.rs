@@ -32,6 +32,8 @@ pub(super) struct Context {
     notices: Mutex<Vec<Notice>>,
     /// Set when the member is leaving: rebalances are answered here and announced to nobody.
     closing: AtomicBool,
+    /// A position was moved because its offset was not in the log.
+    has_reset: AtomicBool,
 }
 
 impl Context {
@@ -42,6 +44,11 @@ impl Context {
 
     pub(super) fn close(&self) {
         self.closing.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether a position was ever moved; true before the first record from the new one comes.
+    pub(super) fn has_reset(&self) -> bool {
+        self.has_reset.load(Ordering::SeqCst)
     }
 
     fn say(&self, notice: Notice) {
@@ -60,6 +67,7 @@ impl ClientContext for Context {
             && matches!(level, RDKafkaLogLevel::Warning)
             && message.contains("offset reset")
         {
+            self.has_reset.store(true, Ordering::SeqCst);
             self.say(Notice::OffsetReset(message.to_owned()));
         }
     }

@@ -28,7 +28,7 @@ use super::slots::{Slots, partitions};
 use super::worker::Worker;
 use super::{errors, metadata_calls, raw};
 use crate::client_error::{ClientError, ClientErrorKind};
-use crate::record::Record;
+use crate::record::{Record, TopicPartition};
 
 /// How long one poll waits when there is nothing: the longest an order waits, too.
 const POLL: Duration = Duration::from_millis(10);
@@ -190,6 +190,14 @@ impl PollLoop {
         let Some(position) = last.or_else(|| self.slots.position(topic, partition)) else { return 0 };
         let Some(slot) = self.slots.at(position).filter(|slot| !slot.leaving) else { return 0 };
 
+        if let Some(next) = slot.next.filter(|next| slot.began && message.offset() < *next)
+            && self.consumer.context().has_reset()
+        {
+            slot.leaving = true;
+            let error = went_back(&slot.partition, next, message.offset());
+            self.tell(GroupEvent::Fatal(error));
+            return 0;
+        }
         let headers = raw::headers(message);
         let headers = headers.iter().map(|(name, value)| (name.as_ref(), *value));
         let timestamp_ms = message.timestamp().to_millis();
@@ -197,6 +205,7 @@ impl PollLoop {
             Record::copy_from(message.offset(), timestamp_ms, message.key(), message.payload(), headers);
         let size = record.size_bytes();
         slot.next = Some(record.offset + 1);
+        slot.began = true;
         if last.is_none() && !batches.iter().any(|(known, _)| *known == position) {
             let batch = Batch { partition: slot.partition.clone(), epoch: slot.epoch, records: Vec::new() };
             batches.push((position, batch));
@@ -495,6 +504,14 @@ impl PollLoop {
         drop(step);
         let _ = self.worker.leave(self.consumer).recv_timeout(LEAVE); // closed when it is done
     }
+}
+
+/// New records stand where old ones were read: whoever went on would take them for repetitions.
+fn went_back(partition: &TopicPartition, next: i64, found: i64) -> ClientError {
+    let message = format!(
+        "{partition} has gone back from offset {next} to {found} while it was read: the topic was made anew or cut off"
+    );
+    ClientError::new(ClientErrorKind::OffsetOutOfRange, message)
 }
 
 fn late(what: &str) -> ClientError {

@@ -11,6 +11,8 @@ pub(super) struct Slot {
     pub(super) epoch: u64,
     /// The offset after the last one read, or where reading starts; `None` while that is "earliest" or "latest".
     pub(super) next: Option<i64>,
+    /// A record has been read.
+    pub(super) began: bool,
     /// The engine has paused it.
     pub(super) paused: bool,
     /// The group has asked for it back: what still arrives is dropped, its next owner reads it again.
@@ -26,7 +28,7 @@ pub(super) struct Slots {
 impl Slots {
     pub(super) fn add(&mut self, partition: TopicPartition, epoch: u64, next: Option<i64>) {
         self.slots.retain(|slot| slot.partition != partition);
-        self.slots.push(Slot { partition, epoch, next, paused: false, leaving: false });
+        self.slots.push(Slot { partition, epoch, next, began: false, paused: false, leaving: false });
     }
 
     pub(super) fn remove(&mut self, partitions: &[TopicPartition]) {

@@ -4,13 +4,15 @@
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions};
+use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::time::timeout;
 
-use super::super::super::{CommitEntry, GroupEvent, NewTopic, ReadRange, Transport as _};
+use super::super::super::{CommitEntry, GroupEvent, NewTopic, OutOfRange, ReadRange, Transport as _};
 use super::super::Librdkafka;
 use super::harness::*;
 use crate::client_error::ClientErrorKind;
@@ -300,4 +302,35 @@ async fn a_static_member_whose_name_is_taken_is_told_that_it_is_fenced() {
     let started = Instant::now();
     first.close(vec![]).await.unwrap();
     assert!(started.elapsed() < Duration::from_secs(8));
+}
+
+#[tokio::test]
+async fn a_topic_made_anew_while_it_is_read_is_fatal_and_none_of_its_records_is_taken_for_an_old_one() {
+    let Some(brokers) = brokers() else { return };
+    let client = client_with(&brokers, &[("topic.metadata.refresh.interval.ms", "500")]);
+    let topic = create(&client, "anew", 1).await;
+    fill(&client, &topic, 0, 10).await;
+    let mut options = options(&fresh("group"), &topic);
+    options.out_of_range = OutOfRange::Earliest;
+    let mut member = Member::join(&client, options);
+    member.assigned().await;
+    member.records(10).await;
+
+    let admin: AdminClient<_> = ClientConfig::new()
+        .set("bootstrap.servers", &brokers)
+        .create::<AdminClient<DefaultClientContext>>()
+        .unwrap();
+    admin.delete_topics(&[&topic], &AdminOptions::new()).await.unwrap();
+    let again = NewTopic { name: topic.clone(), partitions: 1, replication: 1, settings: vec![] };
+    while client.create_topics(vec![again.clone()], PATIENCE).await.is_err()
+        || client.watermarks(vec![TopicPartition::new(topic.as_str(), 0)], PATIENCE).await.is_err()
+    {} // until the old one is gone and the new one is there
+    fill(&client, &topic, 0, 3).await;
+    match member.event().await {
+        GroupEvent::Fatal(error) => {
+            assert_eq!(error.kind, ClientErrorKind::OffsetOutOfRange);
+            assert!(error.message.contains("from offset 10 to 0"), "{error}");
+        }
+        other => panic!("expected the end, got {other:?}"),
+    }
 }
