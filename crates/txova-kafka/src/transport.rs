@@ -89,6 +89,8 @@ pub(crate) struct JoinOptions {
     pub start: StartAt,
     /// What happens when a committed offset is no longer in the log.
     pub out_of_range: OutOfRange,
+    /// Records that cross to the engine at a time, at most.
+    pub max_poll_records: usize,
     /// How long the transport waits in a revocation for [`Command::Release`] before it gives the partitions up alone.
     /// The engine's own deadline is shorter.
     pub revoke_timeout: Duration,

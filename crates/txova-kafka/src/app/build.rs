@@ -168,6 +168,7 @@ impl AppBuilder {
             topics: routes.topics().to_vec(),
             start: consumer.auto_offset_reset,
             out_of_range: consumer.out_of_range,
+            max_poll_records: consumer.max_poll_records,
             // The engine answers before the client gives the partitions up alone.
             revoke_timeout: settings.revoke_timeout + Duration::from_secs(5),
         };

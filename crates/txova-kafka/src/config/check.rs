@@ -289,11 +289,6 @@ impl Check<'_> {
                 consumer.max_in_flight_records
             ),
         );
-        self.refuse_if(
-            consumer.max_poll_records > consumer.max_in_flight_records,
-            "consumer.max_poll_records",
-            format!("expected at most max_in_flight_records, {}", consumer.max_in_flight_records),
-        );
     }
 }
 

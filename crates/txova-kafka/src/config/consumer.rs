@@ -42,7 +42,7 @@ pub struct ConsumerConfig {
     /// own that never waits for handlers: a slow handler does not touch it.
     pub max_poll_interval_ms: u64,
     /// Records that cross from the polling thread to the handlers' side at a time. It is not a limit on what is under
-    /// way, as in the plan's client: `max_in_flight_records` is.
+    /// way, as in the plan's client: `max_in_flight_records` is. More than the plan's 100, because each crossing has a price.
     pub max_poll_records: usize,
     /// The longest a settled record waits for its commit.
     pub commit_interval_ms: u64,
@@ -82,7 +82,7 @@ impl Default for ConsumerConfig {
             session_timeout_ms: 30_000,
             heartbeat_interval_ms: 10_000,
             max_poll_interval_ms: 300_000,
-            max_poll_records: 100,
+            max_poll_records: 500,
             commit_interval_ms: 200,
             commit_every_records: 1_000,
             assignment: Assignor::CooperativeSticky,

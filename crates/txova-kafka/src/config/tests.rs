@@ -126,5 +126,5 @@ fn the_defaults_are_valid_and_are_the_plans() {
     assert_eq!((publisher.acks, publisher.compression), (Acks::All, Compression::Snappy));
     assert_eq!((consumer.session_timeout_ms, consumer.heartbeat_interval_ms), (30_000, 10_000));
     assert_eq!((consumer.max_retries, consumer.retry_backoff_ms), (3, 1_000));
-    assert_eq!((consumer.processing_timeout_ms, consumer.max_poll_records), (30_000, 100));
+    assert_eq!((consumer.processing_timeout_ms, consumer.max_poll_records), (30_000, 500));
 }

@@ -162,7 +162,7 @@ fn settings_that_exclude_each_other_are_refused_with_the_reason() {
         (|c| c.consumer.max_poll_interval_ms = 29_999, &["consumer.max_poll_interval_ms"]),
         (|c| c.consumer.revoke_timeout_ms = 300_000, &["consumer.revoke_timeout_ms"]),
         (|c| c.consumer.retry_backoff_ms = 60_001, &["consumer.retry_backoff_max_ms"]),
-        (|c| c.consumer.max_in_flight_records = 99, &["consumer.concurrency", "consumer.max_poll_records"]),
+        (|c| c.consumer.max_in_flight_records = 99, &["consumer.concurrency"]),
         (|c| c.consumer.retry_backoff_jitter = f64::NAN, &["consumer.retry_backoff_jitter"]),
         (|c| c.consumer.group = Some(" ".to_owned()), &["consumer.group"]),
         (|c| c.connection.reconnect_backoff_ms = 3_000, &["connection.reconnect_backoff_max_ms"]),

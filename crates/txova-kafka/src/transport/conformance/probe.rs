@@ -34,6 +34,7 @@ pub(super) fn options(group: &str, topic: &str) -> JoinOptions {
         topics: vec![topic.to_owned()],
         start: StartAt::Earliest,
         out_of_range: OutOfRange::Fail,
+        max_poll_records: 500,
         revoke_timeout: PATIENCE / 3,
     }
 }

@@ -32,9 +32,7 @@ use crate::record::{Record, TopicPartition};
 
 /// How long one poll waits when there is nothing: the longest an order waits, too.
 const POLL: Duration = Duration::from_millis(10);
-/// One pass reads at most so many records …
-const PASS_RECORDS: usize = 500;
-/// … or bytes.
+/// One pass reads at most so many bytes.
 const PASS_BYTES: usize = 1 << 20;
 /// How long polling may stop for a full channel before the partitions are paused.
 const STALL: Duration = Duration::from_millis(500);
@@ -157,7 +155,7 @@ impl PollLoop {
         let mut batches: Vec<(usize, Batch)> = Vec::new();
         let (mut records, mut bytes) = (0, 0);
         let mut wait = POLL;
-        while records < PASS_RECORDS && bytes < PASS_BYTES {
+        while records < self.options.max_poll_records && bytes < PASS_BYTES {
             match consumer.poll(wait) {
                 None => break,
                 Some(Ok(message)) => {

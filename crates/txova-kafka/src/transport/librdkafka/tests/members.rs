@@ -236,3 +236,20 @@ async fn an_engine_that_stops_reading_is_waited_for_and_nothing_is_lost_or_doubl
     }
     assert_eq!(next, [20_000; 2]);
 }
+
+#[tokio::test]
+async fn no_more_records_cross_at_a_time_than_are_asked_for() {
+    let mock = MockKafka::start(1, &[("few", 1)]).unwrap();
+    let client = client(mock.bootstrap());
+    fill(&client, "few", 0, 50).await;
+    let mut options = options("g", "few");
+    options.max_poll_records = 7;
+    let mut member = Member::join(&client, options);
+    member.assigned().await;
+    let mut read = 0;
+    while read < 50 {
+        let batch = member.batch().await;
+        assert!(batch.records.len() <= 7, "{}", batch.records.len());
+        read += batch.records.len();
+    }
+}
