@@ -6,14 +6,17 @@ use std::time::Duration;
 
 use clap::{Parser, Subcommand, builder::RangedU64ValueParser};
 
+use crate::connection::ConnectionArgs;
 use crate::demo;
+use crate::failure::EXIT_CODES;
+use crate::output::OutputArgs;
 
 /// How long what is left running may hold up the end of the process.
 const LINGER: Duration = Duration::from_millis(500);
 
 /// The event backbone of a ride-hailing platform on Apache Kafka.
 #[derive(Debug, Parser)]
-#[command(name = "txova-kafka", version, propagate_version = true)]
+#[command(name = "txova-kafka", version, propagate_version = true, after_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -23,18 +26,20 @@ struct Cli {
 enum Command {
     /// Real trips become events, flow through Kafka to three services, and what is poisoned is repaired.
     ///
-    /// Runs on a cluster inside the process unless --brokers names a real one. Exits with 0 when its promises held (no
-    /// event lost, none out of order, every line accounted for), 1 when one did not, 2 when the demo could not run, 130
-    /// when it was interrupted. The targets are measured and judged, and do not change the exit code.
+    /// Runs on a cluster inside the process unless --brokers, --config or --profile names a real one; the environment
+    /// alone does not. On a real one missing topics are created and nothing is deleted. Exits with 0 when its promises
+    /// held (no event lost, none out of order, every line accounted for) and 1 when one did not. The targets are measured
+    /// and judged, and do not change the exit code.
     Demo(DemoArgs),
 }
 
 /// What the demo may be told.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct DemoArgs {
-    /// Brokers of a real cluster, host:port[,host:port…]. Missing topics are created, nothing is deleted.
-    #[arg(long, value_name = "LIST")]
-    pub brokers: Option<String>,
+    #[command(flatten)]
+    pub connection: ConnectionArgs,
+    #[command(flatten)]
+    pub output: OutputArgs,
     /// A CSV file of trips in place of the built-in one, with the same header.
     #[arg(long, value_name = "FILE")]
     pub trips: Option<PathBuf>,
@@ -44,12 +49,6 @@ pub(crate) struct DemoArgs {
     /// Events published a second; 0 is as fast as it goes.
     #[arg(long, value_name = "N", default_value_t = 4_000)]
     pub rate: u32,
-    /// One JSON object on standard output at the end; progress goes to standard error.
-    #[arg(long)]
-    pub json: bool,
-    /// No colours, as with NO_COLOR in the environment.
-    #[arg(long)]
-    pub no_color: bool,
 }
 
 /// Reads the command line and does what it says.

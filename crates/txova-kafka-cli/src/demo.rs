@@ -5,7 +5,6 @@ mod cluster;
 mod flaw;
 mod ledger;
 mod life;
-mod paint;
 mod poison;
 mod repair;
 mod report;
@@ -24,6 +23,7 @@ use std::fmt;
 use std::io::Write as _;
 
 use crate::cli::DemoArgs;
+use crate::failure::Failure;
 
 use self::report::Report;
 use self::stage::Stage;
@@ -33,8 +33,8 @@ use self::view::Screen;
 /// Why there is no report.
 #[derive(Debug)]
 pub(crate) enum DemoError {
-    /// What was said on the command line cannot be done.
-    Usage(String),
+    /// The settings of a real cluster cannot be used.
+    Refused(Failure),
     /// The trips cannot be read.
     Trips(TripsError),
     /// The cluster does not do what it is asked.
@@ -48,7 +48,8 @@ pub(crate) enum DemoError {
 impl fmt::Display for DemoError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Usage(reason) | Self::Cluster(reason) | Self::Stopped(reason) => f.write_str(reason),
+            Self::Refused(failure) => failure.fmt(f),
+            Self::Cluster(reason) | Self::Stopped(reason) => f.write_str(reason),
             Self::Trips(error) => error.fmt(f),
             Self::Interrupted => f.write_str("interrupted: all apps are closed, nothing is judged"),
         }
@@ -57,9 +58,20 @@ impl fmt::Display for DemoError {
 
 impl std::error::Error for DemoError {}
 
+impl DemoError {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Self::Refused(failure) => failure.exit_code(),
+            Self::Trips(_) => 2,
+            Self::Cluster(_) | Self::Stopped(_) => 3,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
 /// Runs the demo and says how it went; the process's exit code.
 pub(crate) async fn run(args: DemoArgs) -> u8 {
-    let mut screen = Screen::open(args.json, args.no_color);
+    let mut screen = Screen::open(args.output);
     let played = play(&args, &mut screen).await;
     screen.end();
     match played {
@@ -69,14 +81,14 @@ pub(crate) async fn run(args: DemoArgs) -> u8 {
         }
         Err(error) => {
             eprintln!("error: {error}");
-            if matches!(error, DemoError::Interrupted) { 130 } else { 2 }
+            error.exit_code()
         }
     }
 }
 
 async fn play(args: &DemoArgs, screen: &mut Screen) -> Result<Report, DemoError> {
     let trips = Trips::load(args.trips.as_deref(), args.limit).map_err(DemoError::Trips)?;
-    let mut stage = Stage::set(trips, args.brokers.as_deref(), screen).await?;
+    let mut stage = Stage::set(trips, &args.connection, screen).await?;
     let played = stage.play(args.rate, screen).await;
     stage.close().await;
     let sums = played?;
@@ -86,7 +98,7 @@ async fn play(args: &DemoArgs, screen: &mut Screen) -> Result<Report, DemoError>
 /// A reader that has gone (`| head`) is no reason to fail.
 fn print(report: &Report, args: &DemoArgs, screen: &Screen) {
     let mut out = std::io::stdout().lock();
-    let _ = if args.json {
+    let _ = if args.output.json {
         serde_json::to_writer(&mut out, report).map_err(std::io::Error::from).and_then(|()| writeln!(out))
     } else {
         write!(out, "{}", report.table(screen.paint))

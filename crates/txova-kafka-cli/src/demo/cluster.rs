@@ -8,6 +8,8 @@ use txova_kafka::config::{KafkaConfig, Secret};
 use txova_kafka::testing::MockKafka;
 use txova_kafka::{Kafka, NewTopic, StartAt};
 
+use crate::connection::ConnectionArgs;
+
 use super::DemoError;
 use super::services::Joining;
 use super::tag::Run;
@@ -35,11 +37,8 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    pub(crate) async fn open(brokers: Option<&str>, screen: &mut Screen) -> Result<Self, DemoError> {
-        match brokers {
-            None => Self::inside(),
-            Some(brokers) => Self::real(brokers, screen).await,
-        }
+    pub(crate) async fn open(named: &ConnectionArgs, screen: &mut Screen) -> Result<Self, DemoError> {
+        if named.is_given() { Self::real(named, screen).await } else { Self::inside() }
     }
 
     fn inside() -> Result<Self, DemoError> {
@@ -58,10 +57,10 @@ impl Cluster {
         Ok(Self { kafka, run: Run::ALONE, name, is_mock: true, _mock: Some(mock) })
     }
 
-    async fn real(brokers: &str, screen: &mut Screen) -> Result<Self, DemoError> {
-        let kafka = Kafka::new(KafkaConfig::for_brokers(brokers))
-            .map_err(|error| DemoError::Usage(format!("--brokers {brokers}: {error}")))?;
-        reach(&kafka, brokers, screen).await?;
+    async fn real(named: &ConnectionArgs, screen: &mut Screen) -> Result<Self, DemoError> {
+        let kafka = named.kafka().map_err(DemoError::Refused)?;
+        let brokers = kafka.config().connection.brokers.join(",");
+        reach(&kafka, &brokers, screen).await?;
         let profile = TopicProfile::development();
         let missing = topic_names().into_iter().map(|name| NewTopic {
             name,

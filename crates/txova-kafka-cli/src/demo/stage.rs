@@ -12,6 +12,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 use txova_events::topics;
 use txova_kafka::shutdown_signal;
 
+use crate::connection::ConnectionArgs;
+
 use super::DemoError;
 use super::cluster::Cluster;
 use super::ledger::{Ledger, Service};
@@ -50,12 +52,12 @@ impl Stage {
     /// Reaches the cluster, makes the topics and starts the services.
     pub(crate) async fn set(
         trips: Trips,
-        brokers: Option<&str>,
+        connection: &ConnectionArgs,
         screen: &mut Screen,
     ) -> Result<Self, DemoError> {
         let mut interrupted: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(shutdown_signal());
         let cluster = tokio::select! {
-            cluster = Cluster::open(brokers, screen) => cluster?,
+            cluster = Cluster::open(connection, screen) => cluster?,
             () = &mut interrupted => return Err(DemoError::Interrupted),
         };
         let read_lines = trips.read_lines() as u64;

@@ -4,8 +4,9 @@
 use std::io::{IsTerminal, Write, stderr, stdout};
 use std::time::Duration;
 
-use super::paint::{Paint, ms, thousands};
 use super::watch::{Picture, ServicePicture};
+use crate::output::{OutputArgs, wants_colour};
+use crate::paint::{Paint, ms, thousands};
 
 const BAR: usize = 40;
 
@@ -22,19 +23,18 @@ pub(crate) struct Screen {
 
 impl Screen {
     /// Progress on standard output, or on standard error where the output is for machines.
-    pub(crate) fn open(json: bool, no_color: bool) -> Self {
-        let (out, is_terminal): (Box<dyn Write + Send>, bool) = if json {
+    pub(crate) fn open(args: OutputArgs) -> Self {
+        let (out, is_terminal): (Box<dyn Write + Send>, bool) = if args.json {
             (Box::new(stderr()), stderr().is_terminal())
         } else {
             (Box::new(stdout()), stdout().is_terminal())
         };
-        let no_color = no_color || std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
         let is_live = is_terminal && !is_dumb;
         Self {
             out,
             is_live,
-            paint: Paint { on: is_live && !no_color },
+            paint: Paint { on: is_live && wants_colour(args.no_color) },
             drawn: 0,
             last: (Duration::ZERO, 0),
             rate: 0.0,

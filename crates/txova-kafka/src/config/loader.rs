@@ -20,6 +20,8 @@ use value::Given;
 const PREFIX: &str = "TXOVA_KAFKA_";
 /// Names the file to read.
 const FILE_VARIABLE: &str = "TXOVA_KAFKA_CONFIG";
+/// Names the file's profile to take.
+const PROFILE_VARIABLE: &str = "TXOVA_KAFKA_PROFILE";
 
 /// Puts a [`KafkaConfig`] together from a file, the environment and code, and checks all of it at the end.
 ///
@@ -27,6 +29,7 @@ const FILE_VARIABLE: &str = "TXOVA_KAFKA_CONFIG";
 #[derive(Default)]
 pub struct Loader {
     file: Option<PathBuf>,
+    profile: Option<String>,
     text: Option<String>,
     variables: Vec<(OsString, OsString)>,
     code: Vec<Edit>,
@@ -46,6 +49,29 @@ impl Loader {
         self
     }
 
+    /// Takes this profile of the file, in place of the one that `TXOVA_KAFKA_PROFILE` names: what is under
+    /// `[profiles.NAME]` wins over the rest of the file.
+    ///
+    /// ```
+    /// use txova_kafka::config::Loader;
+    ///
+    /// let text = r#"
+    ///     connection.client_id = "operator"
+    ///     [profiles.local.connection]
+    ///     brokers = ["localhost:9092"]
+    ///     [profiles.production.connection]
+    ///     brokers = ["kafka-1:9092", "kafka-2:9092"]
+    /// "#;
+    /// let config = Loader::new().toml(text).profile("production").load()?;
+    /// assert_eq!(config.connection.brokers.len(), 2);
+    /// assert_eq!(config.connection.client_id, "operator");
+    /// # Ok::<(), txova_kafka::config::ConfigError>(())
+    /// ```
+    pub fn profile(mut self, name: impl Into<String>) -> Self {
+        self.profile = Some(name.into());
+        self
+    }
+
     /// Reads this text as a TOML file's.
     pub fn toml(mut self, text: impl Into<String>) -> Self {
         self.text = Some(text.into());
@@ -54,8 +80,8 @@ impl Loader {
 
     /// Reads the variables of this process that begin with `TXOVA_KAFKA_`.
     ///
-    /// One that names no setting is an error, so that a slip is seen. Left alone are `TXOVA_KAFKA_TEST_…`, and what
-    /// Kubernetes adds for a service called `txova-kafka` (`…_PORT…`, `…_SERVICE_HOST`, `…_SERVICE_PORT…`).
+    /// One that names no setting is an error, so that a slip is seen. Left alone are `TXOVA_KAFKA_TEST_…`,
+    /// `TXOVA_KAFKA_HOME` (where `cargo xtask kafka` keeps its clusters), and what Kubernetes adds for a service called `txova-kafka` (`…_PORT…`, `…_SERVICE_HOST`, `…_SERVICE_PORT…`).
     pub fn env(self) -> Self {
         self.variables(std::env::vars_os())
     }
@@ -83,15 +109,31 @@ impl Loader {
     pub fn load(self) -> Result<KafkaConfig, ConfigError> {
         let mut draft = Draft::default();
         let variables = draft.known_variables(self.variables);
+        let profile = match (self.profile, variables.get(PROFILE_VARIABLE)) {
+            (Some(name), _) => Some(Profile { name, origin: Origin::Code }),
+            (None, Some(name)) => {
+                let origin = Origin::Environment { variable: PROFILE_VARIABLE.to_owned() };
+                Some(Profile { name: name.clone(), origin })
+            }
+            (None, None) => None,
+        };
 
-        if let Some(text) = self.text {
-            draft.read_text(&text, Path::new("-"));
-        }
         let named = variables.get(FILE_VARIABLE).map(PathBuf::from);
-        if let Some(path) = self.file.or(named) {
-            draft.read_file(&path);
+        let path = self.file.or(named);
+        if path.is_none() && self.text.is_none() {
+            draft.profile_without_file(profile.as_ref());
         }
+        // A text gives way to a file: only the last of them must have the profile.
+        let of_text = profile.as_ref().filter(|_| path.is_none());
+        if let Some(text) = self.text {
+            draft.read_text(&text, Path::new("-"), of_text);
+        }
+        if let Some(path) = path {
+            draft.read_file(&path, profile.as_ref());
+        }
+        draft.layer = Layer::Environment;
         draft.read_variables(&variables);
+        draft.layer = Layer::Code;
         for edit in self.code {
             draft.edit(edit);
         }
@@ -106,11 +148,29 @@ impl fmt::Debug for Loader {
     }
 }
 
+/// A profile that is asked for, and who asks.
+struct Profile {
+    name: String,
+    origin: Origin,
+}
+
+/// What is being read; the later wins.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Layer {
+    #[default]
+    File,
+    Profile,
+    Environment,
+    Code,
+}
+
 /// A configuration in the making.
 #[derive(Default)]
 struct Draft {
     config: KafkaConfig,
-    origins: BTreeMap<&'static str, Origin>,
+    layer: Layer,
+    /// Who gave each setting the value it has.
+    given: BTreeMap<&'static str, (Layer, Origin)>,
     problems: Vec<Problem>,
 }
 
@@ -125,9 +185,10 @@ impl Draft {
             }
             let origin = Origin::Environment { variable: name.to_owned() };
             let setting = SETTINGS.iter().find(|setting| setting.variable() == name);
-            if setting.is_none() && name != FILE_VARIABLE {
+            if setting.is_none() && name != FILE_VARIABLE && name != PROFILE_VARIABLE {
                 let names: Vec<String> = SETTINGS.iter().map(Setting::variable).collect();
-                let hint = nearest(name, names.iter().map(String::as_str).chain([FILE_VARIABLE]));
+                let hint =
+                    nearest(name, names.iter().map(String::as_str).chain([FILE_VARIABLE, PROFILE_VARIABLE]));
                 self.unknown(name, hint, origin);
                 continue;
             }
@@ -168,7 +229,7 @@ impl Draft {
         edit(&mut self.config);
         let changed: Vec<&Setting> =
             SETTINGS.iter().filter(|setting| setting.differs(&before, &self.config)).collect();
-        self.origins.extend(changed.iter().map(|setting| (setting.key, Origin::Code)));
+        self.given.extend(changed.iter().map(|setting| (setting.key, (Layer::Code, Origin::Code))));
         for setting in changed {
             if setting.show(&self.config).is_some() {
                 self.displace(setting);
@@ -181,7 +242,7 @@ impl Draft {
         // A value that cannot be read leaves the one beneath, which is not to be blamed for it.
         match given.store(setting, &mut self.config) {
             Ok(()) => {
-                self.origins.insert(setting.key, origin);
+                self.given.insert(setting.key, (self.layer, origin));
                 self.displace(setting);
             }
             Err(expected) => self.problems.push(Problem {
@@ -200,14 +261,14 @@ impl Draft {
             None => settings::find(&format!("{}_file", setting.key)),
         };
         let Some(rival) = rival else { return };
-        let is_earlier = self.origins.get(rival.key).map(layer) < self.origins.get(setting.key).map(layer);
-        if is_earlier {
+        let layer = |key| self.given.get(key).map(|(layer, _)| *layer);
+        if layer(rival.key) < layer(setting.key) {
             match rival.kind {
                 Kind::Secret { set, .. } => set(&mut self.config, None),
                 Kind::Path { set, .. } => set(&mut self.config, None),
                 _ => return,
             }
-            self.origins.remove(rival.key);
+            self.given.remove(rival.key);
         }
     }
 
@@ -217,19 +278,22 @@ impl Draft {
             if unread.contains(&problem.setting) {
                 continue; // Said already, with the value that could not be read.
             }
-            problem.origin = self.origins.get(problem.setting.as_str()).cloned().unwrap_or(Origin::Default);
+            problem.origin = self
+                .given
+                .get(problem.setting.as_str())
+                .map_or(Origin::Default, |(_, origin)| origin.clone());
             self.problems.push(problem);
         }
         self.problems.sort_by_key(|problem| match problem.origin {
-            Origin::File { line, .. } => (layer(&problem.origin), line),
-            _ => (layer(&problem.origin), 0),
+            Origin::File { line, .. } => (rank(&problem.origin), line),
+            _ => (rank(&problem.origin), 0),
         });
         ConfigError::unless_empty(self.problems)?;
         Ok(self.config)
     }
 }
 
-fn layer(origin: &Origin) -> u8 {
+fn rank(origin: &Origin) -> u8 {
     match origin {
         Origin::Default => 0,
         Origin::File { .. } => 1,
@@ -238,10 +302,11 @@ fn layer(origin: &Origin) -> u8 {
     }
 }
 
-/// Variables that others own: our tests, and the links Kubernetes makes to a service called `txova-kafka`.
+/// Variables that others own: our tests and developer tasks, and the links Kubernetes makes to a service called `txova-kafka`.
 fn is_foreign(name: &str) -> bool {
     let rest = &name[PREFIX.len()..];
     rest.starts_with("TEST_")
+        || rest == "HOME"
         || rest == "PORT"
         || rest.starts_with("PORT_")
         || rest == "SERVICE_HOST"

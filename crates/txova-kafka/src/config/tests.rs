@@ -57,7 +57,8 @@ impl Drop for TempFile {
 fn table() -> String {
     let mut text = String::from(
         "# Settings\n\n\
-         The variable names the same setting as the key; `TXOVA_KAFKA_CONFIG` names the file.\n\n\
+         The variable names the same setting as the key; `TXOVA_KAFKA_CONFIG` names the file, and\n\
+         `TXOVA_KAFKA_PROFILE` the one of its `[profiles.NAME]` whose settings win over the rest of it.\n\n\
          | TOML key | environment variable | default | values |\n|---|---|---|---|\n",
     );
     let defaults = KafkaConfig::default();

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::super::ledger::Service;
-use super::super::paint::{Paint, plural, thousands};
 use super::{Report, ServiceReport};
+use crate::paint::{Paint, plural, thousands};
 
 /// What is behind the indent of an explanation in 80 columns.
 const HOW_WIDTH: usize = 68;

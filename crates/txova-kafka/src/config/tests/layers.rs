@@ -96,6 +96,7 @@ fn variables_of_others_are_left_alone() {
         ("TXOVA_KAFKA_SERVICE_HOST", "10.0.0.1"),
         ("TXOVA_KAFKA_SERVICE_PORT_KAFKA", "9092"),
         ("TXOVA_KAFKA_TEST_BROKERS", "localhost:9092"),
+        ("TXOVA_KAFKA_HOME", "/var/tmp/kafka"),
         ("TXOVA_OTHER", "1"),
         ("KAFKA_BROKERS", "1"),
     ];
@@ -127,4 +128,45 @@ fn a_part_is_checked_without_the_rest() {
     config.publisher.linger_ms = 900_001;
     assert!(config.validate_publisher().is_err());
     assert_eq!(config.validate_consumer(), Ok(()));
+}
+
+#[test]
+fn a_profile_wins_over_the_rest_of_its_file_and_gives_way_to_the_environment() {
+    let text = "publisher.linger_ms = 1\npublisher.retries = 1\npublisher.max_block_ms = 1\n\
+                [profiles.slow.publisher]\nretries = 2\nmax_block_ms = 2\n[profiles.odd.nothing]\nis = 1";
+    let variables = [("TXOVA_KAFKA_PROFILE", "slow"), ("TXOVA_KAFKA_PUBLISHER_MAX_BLOCK_MS", "3")];
+    let publisher = loader().toml(text).variables(variables).load().unwrap().publisher;
+    assert_eq!((publisher.linger_ms, publisher.retries, publisher.max_block_ms), (1, 2, 3));
+    let publisher = loader().toml(text).load().unwrap().publisher;
+    assert_eq!(publisher.retries, 1, "no profile is taken unless it is asked for");
+    let publisher = loader().toml(text).variables([("TXOVA_KAFKA_PROFILE", "odd")]).profile("slow").load();
+    assert_eq!(publisher.unwrap().publisher.retries, 2, "code wins over the environment");
+}
+
+#[test]
+fn a_profiles_password_takes_the_place_of_the_files() {
+    let file = TempFile::new("from-file");
+    let text = format!(
+        "[connection]\nsecurity_protocol = \"sasl_tls\"\n[connection.sasl]\nusername = \"ride\"\npassword = \"plain\"\n\
+         [profiles.production.connection.sasl]\npassword_file = \"{}\"",
+        file.text()
+    );
+    let sasl = loader().toml(text).profile("production").load().unwrap().connection.sasl;
+    assert_eq!((sasl.password, sasl.password_file.is_some()), (None, true));
+}
+
+#[test]
+fn a_profile_that_is_nowhere_is_told_with_those_there_are() {
+    let text = "[profiles.local]\n[profiles.production]\n";
+    let told = |loader: Loader| problems_of(loader).join("\n");
+    let missing = told(loader().toml(text).variables([("TXOVA_KAFKA_PROFILE", "prod")]));
+    let expected = "`profile` is `prod` (environment variable TXOVA_KAFKA_PROFILE): expected one of the profiles of -: local, production";
+    assert_eq!(missing, expected);
+    assert!(
+        told(loader().toml("").profile("local"))
+            .ends_with("- has no profiles: expected a table [profiles.local]")
+    );
+    assert!(told(loader().profile("local")).ends_with("expected a file with it; none is named"));
+    let slip = told(loader().toml("[profiles.local.publisher]\nlinger = 5").profile("local"));
+    assert!(slip.contains("`publisher.linger` (-, line 2)"), "{slip}");
 }
