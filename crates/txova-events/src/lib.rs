@@ -54,6 +54,7 @@
 //! | topics, keys, groups, layouts, the catalogue | [`topics`] |
 //! | which partition a key lies on | [`partition`] |
 //! | records that could not be handled | [`dlq`] |
+//! | made-up events for tests, demos and pages | [`example`] |
 //!
 //! # Reading is lenient, publishing is strict
 //!
@@ -88,6 +89,7 @@ mod envelope;
 mod error;
 mod event;
 pub mod events;
+pub mod example;
 pub mod ids;
 mod json;
 pub mod partition;
