@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::outcome::Outcome;
+use crate::outcome::{HandlerId, Outcome};
 use crate::record::{Record, TopicPartition};
 
 /// A record on its way to a handler, with all that an extractor can show of it.
@@ -33,6 +33,6 @@ pub(crate) struct Attempt {
 pub(crate) trait Dispatch: Send + Sync + 'static {
     fn dispatch(&self, attempt: Attempt) -> BoxFuture<'static, Outcome>;
 
-    /// The name of the handler that would get this record, for health and dead letters.
-    fn handler_name(&self, record: &Record) -> Arc<str>;
+    /// The handler that would get this record, and its name for health and dead letters.
+    fn handler_for(&self, record: &Record) -> (Option<HandlerId>, Arc<str>);
 }

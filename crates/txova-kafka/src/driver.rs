@@ -409,7 +409,7 @@ impl Driver {
     }
 
     fn outcome(&mut self, ticket: Ticket, outcome: Outcome) {
-        if !(broken(Mutation::DropsFailures) && outcome != Outcome::Handled) {
+        if !(broken(Mutation::DropsFailures) && !matches!(outcome, Outcome::Handled(_))) {
             self.engine.outcome(ticket, outcome, self.clock.now());
         }
     }

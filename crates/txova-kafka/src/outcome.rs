@@ -113,7 +113,7 @@ impl HandlerError {
     }
 
     /// As the engine and a dead letter see it: data, with the chain of causes as text.
-    pub(crate) fn into_failure(self, handler: Arc<str>) -> Failure {
+    pub(crate) fn into_failure(self, by: Option<HandlerId>, handler: Arc<str>) -> Failure {
         let message = self.source.to_string();
         let mut chain = Vec::new();
         let mut cause = self.source.source();
@@ -124,7 +124,7 @@ impl HandlerError {
             }
             cause = error.source();
         }
-        Failure { class: self.class, retry_after: self.retry_after, handler, message, chain }
+        Failure { class: self.class, retry_after: self.retry_after, by, handler, message, chain }
     }
 }
 
@@ -170,11 +170,15 @@ impl fmt::Debug for HandlerError {
     }
 }
 
+/// Which of an app's handlers. Names are for people; by this the engine tells handlers apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct HandlerId(pub u32);
+
 /// How one attempt at a record ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// The handler said ok.
-    Handled,
+    Handled(HandlerId),
     /// It did not: an error, a panic, a timeout, bytes that are no event. The class says what comes next.
     Failed(Box<Failure>),
 }
@@ -184,6 +188,9 @@ pub(crate) enum Outcome {
 pub(crate) struct Failure {
     pub class: ErrorClass,
     pub retry_after: Option<Duration>,
+    /// The handler whose verdict it is; `None` where the record did not get that far: no event, of an unknown type, or
+    /// not what its type says.
+    pub by: Option<HandlerId>,
     /// The handler's name; `"-"` where no handler was reached.
     pub handler: Arc<str>,
     pub message: String,

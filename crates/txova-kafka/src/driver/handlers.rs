@@ -20,7 +20,7 @@ use tracing::{debug, warn};
 
 use crate::attempt::{Attempt, Dispatch};
 use crate::engine::{Start, Ticket};
-use crate::outcome::{ErrorClass, Failure, Outcome};
+use crate::outcome::{ErrorClass, Failure, HandlerId, Outcome};
 use crate::record::Record;
 
 use super::Done;
@@ -168,7 +168,7 @@ impl Named {
     fn outcome_within(&self, result: Result<Outcome, Option<Panic>>, limit: Duration) -> Outcome {
         let outcome = match result {
             Ok(outcome) => outcome,
-            Err(Some(_)) if broken(Mutation::PanicsAreFine) => Outcome::Handled,
+            Err(Some(_)) if broken(Mutation::PanicsAreFine) => Outcome::Handled(HandlerId(0)),
             Err(Some(panic)) => self.transient(format!("the handler panicked: {}", panic_text(&*panic))),
             Err(None) => self.transient(format!("the handler took longer than {} ms", limit.as_millis())),
         };
@@ -185,10 +185,12 @@ impl Named {
     }
 
     fn transient(&self, message: String) -> Outcome {
+        let (by, handler) = self.dispatch.handler_for(&self.record);
         Outcome::Failed(Box::new(Failure {
             class: ErrorClass::Transient,
             retry_after: None,
-            handler: self.dispatch.handler_name(&self.record),
+            by,
+            handler,
             message,
             chain: Vec::new(),
         }))

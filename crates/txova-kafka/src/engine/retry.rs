@@ -23,7 +23,7 @@ impl<R: Clone> Engine<R> {
             partition.running -= 1;
         }
         match outcome {
-            Outcome::Handled => {
+            Outcome::Handled(_) => {
                 self.counts.handled += 1;
                 self.settle(ticket.index, now);
             }

@@ -165,7 +165,7 @@ impl Run {
         let deadline = tokio::time::Instant::now() + self.limit;
         let attempt = picked.attempt(record.clone(), self.group.clone(), deadline);
         let settled = match guarded(self.dispatch.clone(), attempt, self.limit).await {
-            Outcome::Handled => Settled::Handled,
+            Outcome::Handled(_) => Settled::Handled,
             Outcome::Failed(failure) if failure.class == ErrorClass::Skip => {
                 Settled::Skipped(failure.message)
             }
@@ -208,7 +208,7 @@ impl Run {
             entry: picked.place.to_string(),
             state: ResolutionState::Replayed,
             group: self.group.to_string(),
-            handler: self.dispatch.handler_name(record).to_string(),
+            handler: self.dispatch.handler_for(record).1.to_string(),
             origin: origin_of(&picked.letter),
             event_id: picked.letter.event_id().to_owned(),
             event_type: picked.letter.event_type().to_owned(),

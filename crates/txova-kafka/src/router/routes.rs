@@ -15,7 +15,7 @@ use crate::attempt::{Attempt, Dispatch};
 use crate::context::{Context, TraceContext};
 use crate::extract::{Incoming, PayloadProblem, States};
 use crate::handler::HandlerFuture;
-use crate::outcome::{Failure, HandlerError, Outcome};
+use crate::outcome::{Failure, HandlerError, HandlerId, Outcome};
 use crate::record::Record;
 
 /// A handler of whatever arguments, inside all layers: an extractor's refusal is known before the future, which runs
@@ -50,8 +50,9 @@ pub(super) struct Table {
 }
 
 /// A handler that has taken its arguments.
-struct Ready {
-    handler: Arc<str>,
+struct Ready<'a> {
+    id: HandlerId,
+    route: &'a Route,
     context: Context,
     future: HandlerFuture,
 }
@@ -73,7 +74,7 @@ impl Routes {
 
     /// The name of the handler that gets events of this type.
     pub fn handler_of(&self, event_type: &str) -> Option<&str> {
-        self.table.find(event_type).map(|route| &*route.name)
+        self.table.find(event_type).map(|(_, route)| &*route.name)
     }
 
     /// How many records of this kind have come since the start; one that is tried again counts again.
@@ -83,16 +84,25 @@ impl Routes {
 }
 
 impl Table {
-    fn find(&self, event_type: &str) -> Option<&Route> {
-        match self.exact.get(event_type) {
-            Some(&at) => self.routes.get(at),
+    fn find(&self, event_type: &str) -> Option<(HandlerId, &Route)> {
+        let at = match self.exact.get(event_type) {
+            Some(&at) => at,
             None => {
-                self.routes.iter().skip(self.first_prefix).find(|route| route.pattern.matches(event_type))
+                let mut patterns = self.routes.iter().enumerate().skip(self.first_prefix);
+                patterns.find(|(_, route)| route.pattern.matches(event_type))?.0
             }
-        }
+        };
+        Some((HandlerId(at as u32), self.routes.get(at)?))
     }
 
-    fn prepare(self: &Arc<Self>, attempt: &Attempt) -> Result<Ready, Box<Failure>> {
+    /// An error of a handler, or of what it takes as arguments, as data. What `Event<T>` cannot read is no verdict of the
+    /// handler's.
+    fn failure(&self, error: HandlerError, id: HandlerId, route: &Route) -> Box<Failure> {
+        let by = (!error.error().is::<PayloadProblem>()).then_some(id);
+        Box::new(error.into_failure(by, Arc::clone(&route.name)))
+    }
+
+    fn prepare(self: &Arc<Self>, attempt: &Attempt) -> Result<Ready<'_>, Box<Failure>> {
         let Some(value) = &attempt.record.value else {
             let message = "the record has no value (a tombstone): expected an event";
             return Err(self.refuse(Unexpected::Tombstone, message, &self.no_handler));
@@ -107,7 +117,7 @@ impl Table {
                 "the record is no event envelope: field `type` is missing, expected `domain.action`";
             return Err(self.refuse(Unexpected::NoEnvelope, message, &self.no_handler));
         }
-        let Some(route) = self.find(event_type) else {
+        let Some((id, route)) = self.find(event_type) else {
             return Err(match self.catalogue.lists(event_type) {
                 true => {
                     let message = format!("no handler here takes `{event_type}`");
@@ -127,14 +137,14 @@ impl Table {
         let future = match &route.handler {
             Wrapped::Bare(handler) => context
                 .enter(|| handler(&incoming))
-                .map_err(|error| Box::new(self.judged(error).into_failure(Arc::clone(&route.name))))?,
+                .map_err(|error| self.failure(self.judged(error), id, route))?,
             Wrapped::Layered(service) => {
                 let (attempt, handler) = (attempt.clone(), Arc::clone(&route.name));
                 let request = HandlerRequest { attempt, handler, table: Arc::clone(self) };
                 context.enter(|| service.run(request))
             }
         };
-        Ok(Ready { handler: Arc::clone(&route.name), context, future })
+        Ok(Ready { id, route, context, future })
     }
 
     fn refuse(
@@ -145,7 +155,7 @@ impl Table {
     ) -> Box<Failure> {
         self.counts.add(kind);
         let class = self.policies.of(kind).class();
-        Box::new(HandlerError::new(class, error).into_failure(Arc::clone(handler)))
+        Box::new(HandlerError::new(class, error).into_failure(None, Arc::clone(handler)))
     }
 
     /// What `Event<T>` cannot read has a policy; the class of any other extractor's error is the extractor's own.
@@ -169,16 +179,18 @@ impl Dispatch for Routes {
                 Err(failure) => return Outcome::Failed(failure),
             };
             match ready.context.scope(ready.future).await {
-                Ok(()) => Outcome::Handled,
-                Err(error) => Outcome::Failed(Box::new(error.into_failure(ready.handler))),
+                Ok(()) => Outcome::Handled(ready.id),
+                Err(error) => Outcome::Failed(table.failure(error, ready.id, ready.route)),
             }
         })
     }
 
-    fn handler_name(&self, record: &Record) -> Arc<str> {
+    fn handler_for(&self, record: &Record) -> (Option<HandlerId>, Arc<str>) {
         let envelope = record.value.as_ref().and_then(|value| EnvelopeRef::decode(value).ok());
-        let route = envelope.and_then(|envelope| self.table.find(&envelope.event_type));
-        Arc::clone(route.map_or(&self.table.no_handler, |route| &route.name))
+        match envelope.and_then(|envelope| self.table.find(&envelope.event_type)) {
+            Some((id, route)) => (Some(id), Arc::clone(&route.name)),
+            None => (None, Arc::clone(&self.table.no_handler)),
+        }
     }
 }
 

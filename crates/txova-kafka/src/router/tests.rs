@@ -69,7 +69,7 @@ async fn dispatch(routes: &Routes, value: impl AsRef<[u8]>) -> Outcome {
 async fn failure(routes: &Routes, value: impl AsRef<[u8]>) -> Failure {
     match dispatch(routes, value).await {
         Outcome::Failed(failure) => *failure,
-        Outcome::Handled => panic!("handled, where a failure was expected"),
+        Outcome::Handled(_) => panic!("handled, where a failure was expected"),
     }
 }
 

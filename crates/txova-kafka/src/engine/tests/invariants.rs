@@ -95,7 +95,7 @@ fn epoch_what_is_over_neither_starts_nor_settles_nor_dead_letters_nor_commits() 
     rig.assign(0, 0);
 
     assert_eq!(rig.offer_as(old, (0, 4), None), Offered::Stale);
-    rig.engine.outcome(late, crate::outcome::Outcome::Handled, rig.now);
+    rig.engine.outcome(late, crate::outcome::Outcome::Handled(crate::outcome::HandlerId(0)), rig.now);
     rig.engine.dead_lettered(late_letter, Ok(()), rig.now);
     rig.pass(SECOND * 60);
     assert_eq!((rig.running(), rig.commits.len()), (vec![], 0));

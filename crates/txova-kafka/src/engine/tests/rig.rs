@@ -11,7 +11,7 @@ use crate::engine::{
     Action, CloseReport, Counts, DeadLetterOrder, Engine, Incoming, Moment, Now, Offered, Retry, Settings,
     Start,
 };
-use crate::outcome::{ErrorClass, Failure, Outcome};
+use crate::outcome::{ErrorClass, Failure, HandlerId, Outcome};
 use crate::record::TopicPartition;
 use crate::transport::{Assignment, CommitEntry, Committed};
 
@@ -58,7 +58,12 @@ pub(super) fn name(partition: i32) -> TopicPartition {
 }
 
 pub(super) fn failure(class: ErrorClass) -> Failure {
-    Failure { class, retry_after: None, handler: "bill".into(), message: "no answer".into(), chain: vec![] }
+    failure_of(HandlerId(0), class)
+}
+
+pub(super) fn failure_of(handler: HandlerId, class: ErrorClass) -> Failure {
+    let (name, message) = ("bill".into(), "no answer".into());
+    Failure { class, retry_after: None, by: Some(handler), handler: name, message, chain: vec![] }
 }
 
 pub(super) fn error(kind: ClientErrorKind) -> ClientError {
@@ -147,7 +152,7 @@ impl Rig {
     }
 
     pub(super) fn ok(&mut self, at: At) {
-        self.end(at, Outcome::Handled);
+        self.end(at, Outcome::Handled(HandlerId(0)));
     }
 
     pub(super) fn fail(&mut self, at: At, class: ErrorClass) {

@@ -223,7 +223,7 @@ impl Checker {
             closing.drained += 1;
         }
         let failure = match outcome {
-            Outcome::Handled => None,
+            Outcome::Handled(_) => None,
             Outcome::Failed(failure) => (failure.class != ErrorClass::Skip).then_some(failure),
         };
         let Some(failure) = failure else {

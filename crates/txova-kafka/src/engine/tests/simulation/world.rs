@@ -9,7 +9,7 @@ use super::log::{Entry, Log, Nature};
 use crate::client_error::{ClientError, ClientErrorKind};
 use crate::engine::tests::rig::{error, failure, name};
 use crate::engine::{Engine, Incoming, Moment, Now, Offered, Settings, Ticket};
-use crate::outcome::{ErrorClass, Failure, Outcome};
+use crate::outcome::{ErrorClass, Failure, HandlerId, Outcome};
 use crate::transport::{CommitEntry, Committed};
 
 pub(super) struct World {
@@ -169,7 +169,7 @@ impl World {
         let member = &mut self.members[m];
         if self.dice.chance(20) && !member.late.is_empty() {
             let work = member.late.swap_remove(self.dice.below(member.late.len()));
-            return member.engine.outcome(work.ticket, Outcome::Handled, self.now);
+            return member.engine.outcome(work.ticket, Outcome::Handled(HandlerId(0)), self.now);
         }
         if member.running.is_empty() {
             return;
@@ -186,7 +186,7 @@ impl World {
             (_, 180..183) => Some(ErrorClass::Stop),
             _ => None,
         };
-        let outcome = class.map_or(Outcome::Handled, |class| {
+        let outcome = class.map_or(Outcome::Handled(HandlerId(0)), |class| {
             let retry_after =
                 self.dice.chance(10).then(|| Duration::from_millis(self.dice.below(3000) as u64));
             Outcome::Failed(Box::new(Failure { retry_after, ..failure(class) }))
