@@ -38,16 +38,29 @@
 /// Declares events: the struct, its reading and writing by the contract's rules, and its place on the wire.
 macro_rules! events {
     ($(
-        $(#[$doc:meta])*
+        #[doc = $about:literal]
+        $(#[doc = $doc:literal])*
         $name:ident = $event_type:literal on $topic:ident by $key:ident {
-            $($(#[$field_doc:meta])* $field:ident: $of:ty,)*
+            $($(#[doc = $field_doc:literal])* $field:ident: $of:ty,)*
         }
     )*) => {$(
-        $(#[$doc])*
+        #[doc = $about]
+        $(#[doc = $doc])*
         #[doc = concat!("\n\nOn the wire: `", $event_type, "`, keyed by `", stringify!($key), "`.")]
         #[derive(Clone, Debug, PartialEq, Eq, Hash)]
         pub struct $name {
-            $($(#[$field_doc])* pub $field: $of,)*
+            $($(#[doc = $field_doc])* pub $field: $of,)*
+        }
+
+        impl crate::shape::Described for $name {
+            const ABOUT: &'static str = $about.trim_ascii();
+            const KEY_FIELD: &'static str = stringify!($key);
+            const FIELDS: &'static [crate::shape::Field] = &[$(crate::shape::Field {
+                name: stringify!($field),
+                about: concat!($($field_doc),*).trim_ascii(),
+                shape: <$of as $crate::wire::Wire>::SHAPE,
+                is_optional: <$of as $crate::wire::Wire>::IS_OPTIONAL,
+            }),*];
         }
 
         impl $crate::Event for $name {

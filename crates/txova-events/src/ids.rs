@@ -10,6 +10,7 @@ use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::{Serialize, Serializer};
 use uuid::Uuid;
 
+use crate::shape::Shape;
 use crate::wire::Wire;
 
 /// Why a text is no id.
@@ -106,6 +107,8 @@ macro_rules! ids {
         }
 
         impl Wire for $name {
+            const SHAPE: Shape = Shape::Id;
+
             fn absent() -> Self {
                 Self::nil()
             }
@@ -124,6 +127,9 @@ macro_rules! ids {
         }
 
         impl Wire for Option<$name> {
+            const SHAPE: Shape = Shape::Id;
+            const IS_OPTIONAL: bool = true;
+
             fn absent() -> Self {
                 None
             }

@@ -84,6 +84,7 @@
 //! blanks and fields; a record without an entity's id as its key is not published; `driver.location_updated` goes to its
 //! own topic and is accepted from the drivers' topic, where Go services send it.
 
+mod contract;
 pub mod dlq;
 mod envelope;
 mod error;
@@ -94,6 +95,7 @@ pub mod ids;
 mod json;
 pub mod partition;
 mod record;
+mod shape;
 pub mod topics;
 pub mod values;
 mod wire;
@@ -109,4 +111,5 @@ pub use ids::{
     ActorId, DriverId, EventId, IncidentId, ParseIdError, PaymentId, PayoutId, RideId, UserId, VehicleId,
 };
 pub use record::{EventRecord, Origin, ToRecord};
+pub use shape::{Field, Shape};
 pub use values::*;

@@ -1,5 +1,7 @@
 //! Which events go where, under which key, and how their topics are laid out. It must never know payloads.
 
+use crate::shape::{Described, Field};
+
 /// The topic of `user.*`.
 pub const USERS: &str = "txova.users.v1";
 /// The topic of `driver.*`, but for locations.
@@ -148,44 +150,55 @@ pub struct CatalogueEntry {
     pub version: &'static str,
     /// The payload field that is its key.
     pub key_field: &'static str,
+    /// What has happened.
+    pub about: &'static str,
+    /// The payload's fields, in the order they are written in.
+    pub fields: &'static [Field],
 }
 
-const fn entry<E: crate::Event>(key_field: &'static str) -> CatalogueEntry {
-    CatalogueEntry { event_type: E::TYPE, topic: E::TOPIC, version: E::VERSION, key_field }
+const fn entry<E: Described>() -> CatalogueEntry {
+    CatalogueEntry {
+        event_type: E::TYPE,
+        topic: E::TOPIC,
+        version: E::VERSION,
+        key_field: E::KEY_FIELD,
+        about: E::ABOUT,
+        fields: E::FIELDS,
+    }
 }
 
 /// The 28 events of the platform.
 pub const CATALOGUE: [CatalogueEntry; 28] = {
     use crate::events::*;
     [
-        entry::<UserRegistered>("user_id"),
-        entry::<UserVerified>("user_id"),
-        entry::<UserProfileUpdated>("user_id"),
-        entry::<UserSuspended>("user_id"),
-        entry::<UserDeleted>("user_id"),
-        entry::<DriverApplicationSubmitted>("driver_id"),
-        entry::<DriverDocumentsSubmitted>("driver_id"),
-        entry::<DriverApproved>("driver_id"),
-        entry::<DriverRejected>("driver_id"),
-        entry::<DriverWentOnline>("driver_id"),
-        entry::<DriverWentOffline>("driver_id"),
-        entry::<DriverLocationUpdated>("driver_id"),
-        entry::<RideRequested>("ride_id"),
-        entry::<RideDriverAssigned>("ride_id"),
-        entry::<RideDriverArrived>("ride_id"),
-        entry::<RideStarted>("ride_id"),
-        entry::<RideCompleted>("ride_id"),
-        entry::<RideCancelled>("ride_id"),
-        entry::<RideRated>("ride_id"),
-        entry::<PaymentInitiated>("payment_id"),
-        entry::<PaymentCompleted>("payment_id"),
-        entry::<PaymentFailed>("payment_id"),
-        entry::<PaymentRefunded>("payment_id"),
-        entry::<PayoutRequested>("payout_id"),
-        entry::<PayoutCompleted>("payout_id"),
-        entry::<SafetyEmergencyTriggered>("ride_id"),
-        entry::<SafetyIncidentReported>("incident_id"),
-        entry::<SafetyTripShared>("ride_id"),
+        entry::<UserRegistered>(),
+        entry::<UserVerified>(),
+        entry::<UserProfileUpdated>(),
+        entry::<UserSuspended>(),
+        entry::<UserDeleted>(),
+        entry::<DriverApplicationSubmitted>(),
+        entry::<DriverDocumentsSubmitted>(),
+        entry::<DriverApproved>(),
+        entry::<DriverRejected>(),
+        entry::<DriverWentOnline>(),
+        entry::<DriverWentOffline>(),
+        entry::<DriverLocationUpdated>(),
+        entry::<RideRequested>(),
+        entry::<RideDriverAssigned>(),
+        entry::<RideDriverArrived>(),
+        entry::<RideStarted>(),
+        entry::<RideCompleted>(),
+        entry::<RideCancelled>(),
+        entry::<RideRated>(),
+        entry::<PaymentInitiated>(),
+        entry::<PaymentCompleted>(),
+        entry::<PaymentFailed>(),
+        entry::<PaymentRefunded>(),
+        entry::<PayoutRequested>(),
+        entry::<PayoutCompleted>(),
+        entry::<SafetyEmergencyTriggered>(),
+        entry::<SafetyIncidentReported>(),
+        entry::<SafetyTripShared>(),
     ]
 };
 

@@ -7,8 +7,16 @@ use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
 use std::marker::PhantomData;
 
+use crate::shape::Shape;
+
 /// A type that fields of the 28 events have.
 pub(crate) trait Wire: Sized {
+    /// What stands there, for pages and tools.
+    const SHAPE: Shape;
+
+    /// Whether a writer may leave the field out.
+    const IS_OPTIONAL: bool = false;
+
     /// What a reader sees where the field is missing: Go's zero value.
     fn absent() -> Self;
 
@@ -75,6 +83,8 @@ pub(crate) fn refuse_other_case<E: de::Error>(given: &str, known: &[&'static str
 }
 
 impl Wire for String {
+    const SHAPE: Shape = Shape::Text;
+
     fn absent() -> Self {
         Self::new()
     }
@@ -90,6 +100,9 @@ impl Wire for String {
 
 /// A text that is left out when absent, and absent when empty.
 impl Wire for Option<String> {
+    const SHAPE: Shape = Shape::Text;
+    const IS_OPTIONAL: bool = true;
+
     fn absent() -> Self {
         None
     }
@@ -108,6 +121,8 @@ impl Wire for Option<String> {
 }
 
 impl Wire for i64 {
+    const SHAPE: Shape = Shape::Integer;
+
     fn absent() -> Self {
         0
     }

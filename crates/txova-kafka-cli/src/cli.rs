@@ -8,7 +8,8 @@ use clap::{Parser, Subcommand, builder::RangedU64ValueParser};
 
 use crate::connection::ConnectionArgs;
 use crate::demo;
-use crate::failure::EXIT_CODES;
+use crate::events::{self, EventsArgs};
+use crate::failure::{EXIT_CODES, Failure, Verdict};
 use crate::output::OutputArgs;
 
 /// How long what is left running may hold up the end of the process.
@@ -31,6 +32,8 @@ enum Command {
     /// held (no event lost, none out of order, every line accounted for) and 1 when one did not. The targets are measured
     /// and judged, and do not change the exit code.
     Demo(DemoArgs),
+    /// The platform's events: their fields, topics and keys, and examples of them.
+    Events(EventsArgs),
 }
 
 /// What the demo may be told.
@@ -53,7 +56,7 @@ pub(crate) struct DemoArgs {
 
 /// Reads the command line and does what it says.
 pub(crate) fn run() -> ExitCode {
-    let Cli { command: Command::Demo(args) } = Cli::parse();
+    let command = Cli::parse().command;
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -61,9 +64,26 @@ pub(crate) fn run() -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    let code = runtime.block_on(demo::run(args));
+    let code = runtime.block_on(async {
+        match command {
+            Command::Demo(args) => demo::run(args).await,
+            Command::Events(args) => ended(events::run(args)),
+        }
+    });
     runtime.shutdown_timeout(LINGER);
     ExitCode::from(code)
+}
+
+/// The exit code of what came of a command; a failure is said.
+fn ended(result: Result<Verdict, Failure>) -> u8 {
+    match result {
+        Ok(verdict) => verdict.exit_code(),
+        Err(Failure::ReaderGone) => Failure::ReaderGone.exit_code(),
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            failure.exit_code()
+        }
+    }
 }
 
 #[cfg(test)]

@@ -4,8 +4,10 @@ mod cli;
 #[allow(dead_code, reason = "the next commands use all of it")]
 mod connection;
 mod demo;
+mod events;
 #[allow(dead_code, reason = "the next commands use all of it")]
 mod failure;
+mod nearest;
 #[allow(dead_code, reason = "the next commands use all of it")]
 mod output;
 mod paint;

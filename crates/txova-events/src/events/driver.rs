@@ -49,7 +49,9 @@ events! {
         /// Why.
         reason: OfflineReason,
     }
-    /// A driver has moved. Go services publish it to the drivers' topic; see [`accepted_topics`](crate::topics::accepted_topics).
+    /// A driver has moved.
+    ///
+    /// Go services publish it to the drivers' topic; see [`accepted_topics`](crate::topics::accepted_topics).
     DriverLocationUpdated = "driver.location_updated" on LOCATIONS by driver_id {
         /// The driver.
         driver_id: DriverId,

@@ -8,6 +8,7 @@ use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::lower;
+use crate::shape::Shape;
 use crate::wire::Wire;
 
 /// A Mozambican mobile number, written `+258` and nine digits, the first two from 82 to 87.
@@ -161,6 +162,9 @@ macro_rules! contacts {
 
         /// `""` is an absent one.
         impl Wire for Option<$name> {
+            const SHAPE: Shape = Shape::$name;
+            const IS_OPTIONAL: bool = $omitted;
+
             fn absent() -> Self {
                 None
             }

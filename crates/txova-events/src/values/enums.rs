@@ -7,6 +7,7 @@ use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::lower;
+use crate::shape::Shape;
 use crate::wire::{Wire, or_absent};
 
 /// A word that a closed enumeration does not have.
@@ -93,6 +94,8 @@ macro_rules! closed {
         }
 
         impl Wire for $name {
+            const SHAPE: Shape = Shape::Word { words: &[$($text),*], is_closed: true };
+
             fn absent() -> Self {
                 Self::Unset
             }
@@ -174,6 +177,8 @@ macro_rules! open {
         }
 
         impl Wire for $name {
+            const SHAPE: Shape = Shape::Word { words: &[$($text),*], is_closed: false };
+
             fn absent() -> Self {
                 Self::Other(String::new())
             }

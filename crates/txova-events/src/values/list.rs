@@ -7,6 +7,7 @@ use serde::de::{SeqAccess, Visitor};
 use serde::ser::SerializeSeq;
 use serde::{Deserializer, Serializer};
 
+use crate::shape::Shape;
 use crate::wire::{Read, Wire, Written};
 
 /// A list of a payload. Use it as the slice it is.
@@ -86,6 +87,8 @@ impl<T: fmt::Debug> fmt::Debug for List<T> {
 }
 
 impl<T: Wire> Wire for List<T> {
+    const SHAPE: Shape = Shape::List(&T::SHAPE);
+
     fn absent() -> Self {
         Self(None)
     }

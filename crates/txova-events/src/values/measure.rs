@@ -10,6 +10,7 @@ use serde::ser::SerializeStruct;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::ParseValueError;
+use crate::shape::Shape;
 use crate::wire::{Integer, Wire, or_absent, refuse_other_case};
 
 /// A number that its type has no room for.
@@ -150,6 +151,8 @@ impl<'de> Deserialize<'de> for Location {
 }
 
 impl Wire for Location {
+    const SHAPE: Shape = Shape::Location;
+
     fn absent() -> Self {
         Self { latitude: 0.0, longitude: 0.0 }
     }
@@ -217,6 +220,8 @@ macro_rules! measures {
         }
 
         impl Wire for $name {
+            const SHAPE: Shape = Shape::Number($unit.trim_ascii());
+
             fn absent() -> Self {
                 Self(0.0)
             }
@@ -308,6 +313,8 @@ impl<'de> Deserialize<'de> for Rating {
 }
 
 impl Wire for Rating {
+    const SHAPE: Shape = Shape::Rating;
+
     fn absent() -> Self {
         Self(0)
     }

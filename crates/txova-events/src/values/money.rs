@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::ParseValueError;
+use crate::shape::Shape;
 use crate::wire::{Integer, Wire, or_absent};
 
 /// An amount in centavos of the metical: 100 centavos are 1 MZN. May be negative.
@@ -103,6 +104,8 @@ impl<'de> Deserialize<'de> for Money {
 }
 
 impl Wire for Money {
+    const SHAPE: Shape = Shape::Centavos;
+
     fn absent() -> Self {
         Self::ZERO
     }

@@ -7,6 +7,7 @@ use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::{Date, Month, OffsetDateTime, UtcOffset};
 
+use crate::shape::Shape;
 use crate::wire::{Wire, or_absent};
 
 /// An instant, to the nanosecond, in the offset its writer had.
@@ -185,6 +186,8 @@ impl<'de> Deserialize<'de> for Time {
 }
 
 impl Wire for Time {
+    const SHAPE: Shape = Shape::Time;
+
     fn absent() -> Self {
         Self::ZERO
     }
