@@ -6,6 +6,7 @@ mod config;
 mod context;
 mod deliveries;
 mod errors;
+mod last_commit;
 mod member;
 mod metadata_calls;
 pub(crate) mod mock;

@@ -21,7 +21,8 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::super::{Batch, CommitEntry, GroupEvent, JoinOptions, OutOfRange};
 use super::context::{self, Context, Notice};
-use super::member::{Order, Owned, Reply, closed, commit};
+use super::last_commit::last_commit;
+use super::member::{Order, Owned, Reply, closed};
 use super::outbox::Outbox;
 use super::rebalance::{Step, answer};
 use super::slots::{Slots, partitions};
@@ -271,10 +272,9 @@ impl PollLoop {
             // A late answer to one that is over must not be taken for that to the next.
             Step::Revoking { list, .. } if self.releases == self.revocations => {
                 let owned = self.owned.clone();
-                let committing = self
-                    .worker
-                    .ask(move |consumer| owned.check(&entries).and_then(|()| commit(consumer, &entries)));
                 let until = Instant::now() + LAST_COMMIT;
+                let committing =
+                    self.worker.ask(move |consumer| last_commit(consumer, &owned, &entries, until));
                 self.step = Step::Releasing { list, committing, reply, until };
             }
             step => {
@@ -471,9 +471,8 @@ impl PollLoop {
     fn close(mut self, entries: Vec<CommitEntry>, reply: Option<Reply>) {
         if let Some(reply) = reply {
             let owned = self.owned.clone();
-            let committing = self
-                .worker
-                .ask(move |consumer| owned.check(&entries).and_then(|()| commit(consumer, &entries)));
+            let until = Instant::now() + LAST_COMMIT;
+            let committing = self.worker.ask(move |consumer| last_commit(consumer, &owned, &entries, until));
             let result = match committing.recv_timeout(LAST_COMMIT) {
                 Ok(result) => result,
                 Err(_) => Err(late("the last commit before leaving the group")),
