@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::outcome::{HandlerId, Outcome};
+use crate::outcome::{BatchOutcome, HandlerId, Outcome};
 use crate::record::{Record, TopicPartition};
 
 /// A record on its way to a handler, with all that an extractor can show of it.
@@ -32,6 +32,12 @@ pub(crate) struct Attempt {
 /// is the driver's to catch, and so is the time limit.
 pub(crate) trait Dispatch: Send + Sync + 'static {
     fn dispatch(&self, attempt: Attempt) -> BoxFuture<'static, Outcome>;
+
+    /// Runs a handler once over records that go with the same batches, in this order.
+    fn dispatch_batch(&self, attempts: Vec<Attempt>) -> BoxFuture<'static, BatchOutcome>;
+
+    /// The number of the batches this record goes with; `None` is handled alone.
+    fn batch_of(&self, record: &Record) -> Option<u32>;
 
     /// The handler that would get this record, and its name for health and dead letters.
     fn handler_for(&self, record: &Record) -> (Option<HandlerId>, Arc<str>);

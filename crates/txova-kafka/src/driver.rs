@@ -5,6 +5,7 @@ mod clock;
 mod handlers;
 mod intake;
 pub(crate) mod mutation;
+mod named;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use crate::client_error::{ClientError, ClientErrorKind};
 use crate::engine::{
     Action, CloseReport, Counts, DeadLetterOrder, Engine, Settings, Status, StopReason, Ticket,
 };
-use crate::outcome::Outcome;
+use crate::outcome::{BatchOutcome, Outcome};
 use crate::record::{Record, TopicPartition};
 use crate::transport::{Batch, Command, GroupEvent, GroupMember};
 
@@ -85,6 +86,7 @@ pub(crate) struct Ended {
 /// What comes back from work the driver has begun.
 enum Done {
     Handler(Ticket, Outcome),
+    Batch(Vec<Ticket>, BatchOutcome),
     DeadLetter(Ticket, Result<(), ClientError>),
 }
 
@@ -191,7 +193,7 @@ impl Driver {
     /// Offers what was fetched until there is no room.
     fn feed(&mut self) {
         let Some(mut held) = self.held.take() else { return };
-        match held.feed(&mut self.engine, self.clock.now()) {
+        match held.feed(&mut self.engine, &self.handlers, self.clock.now()) {
             intake::Fed::All => {}
             intake::Fed::NoRoom if broken(Mutation::DropsHeldRecords) => {}
             intake::Fed::NoRoom => self.held = Some(held),
@@ -206,8 +208,7 @@ impl Driver {
             let Some(action) = self.engine.next_action(now) else { return false };
             match action {
                 Action::Start(start) => {
-                    let assigned = self.assigned.get(&start.partition);
-                    let token = assigned.map(|assigned| assigned.token.clone()).unwrap_or_default();
+                    let token = self.token(&start.partition);
                     let ticket = start.ticket;
                     if broken(Mutation::StartsTwice) {
                         let _ = self.handlers.start(start.clone(), &self.settings.group, token.clone());
@@ -216,6 +217,10 @@ impl Driver {
                         now = self.clock.now();
                         self.outcome(ticket, outcome);
                     }
+                }
+                Action::StartBatch(starts) => {
+                    let token = starts.first().map(|start| self.token(&start.partition)).unwrap_or_default();
+                    self.handlers.start_batch(starts, &self.settings.group, &token);
                 }
                 Action::DeadLetter(order) => {
                     let ticket = order.ticket;
@@ -265,6 +270,11 @@ impl Driver {
             }
         }
         true
+    }
+
+    /// Tells what runs there that it is to be given back.
+    fn token(&self, partition: &TopicPartition) -> CancellationToken {
+        self.assigned.get(partition).map(|assigned| assigned.token.clone()).unwrap_or_default()
     }
 
     fn event(&mut self, event: Option<GroupEvent>) {
@@ -396,6 +406,10 @@ impl Driver {
                 self.handlers.ended(ticket);
                 self.outcome(ticket, outcome);
             }
+            Done::Batch(tickets, outcome) => {
+                tickets.first().into_iter().for_each(|first| self.handlers.ended(*first));
+                self.batch_outcome(&tickets, outcome);
+            }
             Done::DeadLetter(ticket, answer) => {
                 if broken(Mutation::ForgetsRefusedDeadLetters) && answer.is_err() {
                     return;
@@ -409,9 +423,19 @@ impl Driver {
     }
 
     fn outcome(&mut self, ticket: Ticket, outcome: Outcome) {
-        if !(broken(Mutation::DropsFailures) && !matches!(outcome, Outcome::Handled(_))) {
+        if !broken(Mutation::DropsFailures) || matches!(outcome, Outcome::Handled(_)) {
             self.engine.outcome(ticket, outcome, self.clock.now());
         }
+    }
+
+    fn batch_outcome(&mut self, tickets: &[Ticket], outcome: BatchOutcome) {
+        let outcome = match outcome {
+            BatchOutcome::Parts { by, ran, .. } if broken(Mutation::ForgetsPartialFailures) => {
+                BatchOutcome::Parts { by, failed: Vec::new(), ran }
+            }
+            outcome => outcome,
+        };
+        self.engine.batch_outcome(tickets, outcome, self.clock.now());
     }
 
     /// Waits until the group is left, within bounds.

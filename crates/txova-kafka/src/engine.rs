@@ -9,6 +9,7 @@
 //! *commit-covers-settled*, *settled*, *key-order*, *epoch*, *bounded*, *nothing dropped*, *a down DLQ pins*,
 //! *attempts persist*, *sparse*, *close is bounded*.
 
+mod batch;
 mod commit;
 mod intake;
 mod leave;
@@ -34,6 +35,7 @@ use crate::outcome::Failure;
 use crate::record::TopicPartition;
 use crate::transport::CommitEntry;
 
+pub(crate) use self::batch::BatchLimits;
 use self::commit::Commits;
 use self::leave::Leaving;
 use self::mutation::{Mutation, broken};
@@ -69,6 +71,8 @@ pub(crate) struct Engine<R> {
 pub(crate) enum Action<R> {
     /// Run the handler; answer with [`Engine::outcome`].
     Start(Start<R>),
+    /// Run the handler once over all of these, in this order; answer with [`Engine::batch_outcome`].
+    StartBatch(Vec<Start<R>>),
     /// Write the dead letter; answer with [`Engine::dead_lettered`].
     DeadLetter(Box<DeadLetterOrder<R>>),
     /// Commit; answer with [`Engine::committed`]. One at a time.
@@ -149,6 +153,8 @@ struct Live<R> {
     offset: i64,
     place: window::Place,
     lane: Option<u64>,
+    /// Whose batches it goes with, while it has not failed.
+    batch: Option<u32>,
     /// The next record of the same lane.
     behind: Option<u32>,
     bytes: usize,
@@ -159,6 +165,8 @@ struct Live<R> {
     /// How often its dead letter was not taken.
     dead_letter_tries: u32,
     state: State,
+    /// When its timer rings. Others of it that are still out do not count.
+    wake_at: Option<Moment>,
     since: Moment,
     /// Why the last attempt failed.
     failure: Option<Box<Failure>>,
@@ -169,10 +177,14 @@ struct Live<R> {
 enum State {
     /// Behind another record of its lane.
     Waiting,
+    /// In a batch that is still filling.
+    Gathering,
     /// In the ready queue.
     Ready,
-    /// With a handler.
+    /// With a handler; the first of its batch.
     Running,
+    /// With a handler, in the batch of another.
+    Batched,
     /// Tried again when its timer rings.
     BackingOff,
     /// Its dead letter is being written.
@@ -210,7 +222,7 @@ impl<R: Clone> Engine<R> {
         if let Some(entries) = self.commit_due(now) {
             return Some(Action::Commit(entries));
         }
-        self.start_next(now).map(Action::Start)
+        self.start_next(now)
     }
 
     /// When to ask again if nothing happens before.
@@ -240,7 +252,7 @@ impl<R: Clone> Engine<R> {
                 None => {
                     partition.lanes.remove(&lane);
                 }
-                Some(next) => self.make_ready(next, now),
+                Some(next) => self.lead(next, now),
             }
         }
         if broken(Mutation::NeighbourResetsAttempts) {

@@ -13,16 +13,20 @@ pub use self::attempt::Attempt;
 pub use self::event::Event;
 pub(crate) use self::event::PayloadProblem;
 pub use self::meta::Meta;
+pub use self::per_batch::PerBatch;
 pub use self::raw::Raw;
 pub use self::state::State;
 pub(crate) use self::state::States;
 
 mod attempt;
+mod context;
 mod event;
 mod headers;
 mod meta;
+mod per_batch;
 mod raw;
 mod state;
+mod together;
 
 /// Something a handler can take as an argument.
 ///
@@ -68,7 +72,9 @@ mod state;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a handler's argument",
     label = "not an extractor",
-    note = "extractors are Event<T>, Meta, State<S>, Attempt, Raw, Headers, and your own types that implement FromEvent",
+    note = "extractors are Event<T>, Meta, State<S>, Attempt, Context, Raw, Headers, tuples of them, and your own types \
+            that implement FromEvent",
+    note = "a batch, `Vec<Event<T>>` or a Vec of any of them, must be the first argument",
     note = "Event<T> needs `T: txova_events::Event`; State<S> needs `S: Clone + Send + Sync + 'static`"
 )]
 pub trait FromEvent: Sized {

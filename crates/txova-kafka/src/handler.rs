@@ -1,22 +1,26 @@
 //! What may be registered as a handler: async functions of extractors. It must never know routes, policies or records.
 
 use std::future::Future;
+use std::marker::PhantomData;
 use std::pin::Pin;
 
-use crate::extract::{FromEvent, Incoming, Needs};
+use crate::batch::BatchError;
+use crate::extract::{FromEvent, Incoming, Needs, PerBatch};
 use crate::outcome::HandlerError;
 
 pub(crate) use self::name::readable_name;
 
 mod name;
 
-/// What a handler does with one event, ready to be awaited.
+/// What a handler does with one event, or with one batch, ready to be awaited.
 pub type HandlerFuture = Pin<Box<dyn Future<Output = Result<(), HandlerError>> + Send>>;
 
 /// An async function that handles events.
 ///
 /// Any `async fn` (or closure) of up to eight extractors ([`FromEvent`]), in any order, that returns `()` or
 /// `Result<(), E>` where `E` becomes a [`HandlerError`] (any error does). There is nothing to implement by hand.
+///
+/// One whose first argument is a `Vec` of extractors takes [batches](crate::Router#batches).
 ///
 /// ```
 /// use txova_kafka::{HandlerError, Meta, Router, State};
@@ -50,15 +54,20 @@ pub type HandlerFuture = Pin<Box<dyn Future<Output = Result<(), HandlerError>> +
     label = "not a handler",
     note = "a handler is an async fn of up to 8 extractors (Event<T>, Meta, State<S>, Attempt, Raw, Headers or your own \
             FromEvent) that returns `()` or `Result<(), E>` with an error for `E`",
+    note = "a batch handler takes a `Vec` of extractors first, and beside it only what is PerBatch: State<S>, Attempt",
     note = "its future must be `Send`: hold no Rc, RefCell borrow or std lock guard across an await",
     note = "a closure must be `Send + Sync + 'static`: `move` what it uses, or take it as State<S>"
 )]
 pub trait Handler<Args>: Send + Sync + 'static {
+    /// Whether it takes batches.
+    const TAKES_BATCHES: bool;
+
     /// Tells what its extractors need, so that what is missing is found before the first record.
     fn needs(needs: &mut Needs);
 
-    /// Takes what it wants out of the event. An extractor's refusal is the outer error; the handler has not run then.
-    fn call(&self, incoming: &Incoming<'_>) -> Result<HandlerFuture, HandlerError>;
+    /// Takes what it wants out of the event, or out of all events of a batch. An extractor's refusal is the outer error;
+    /// the handler has not run then.
+    fn call(&self, incoming: &[Incoming<'_>]) -> Result<HandlerFuture, HandlerError>;
 }
 
 /// What a handler may return.
@@ -84,6 +93,45 @@ impl<E: Into<HandlerError>> IntoHandled for Result<(), E> {
     }
 }
 
+/// Tells the handlers of batches from those of events.
+#[derive(Debug)]
+pub struct OfBatch<Args>(PhantomData<Args>);
+
+fn first<'a, 'b>(incoming: &'a [Incoming<'b>]) -> Result<&'a Incoming<'b>, HandlerError> {
+    incoming.first().ok_or_else(|| HandlerError::stop("a handler was called without an event"))
+}
+
+/// The events up to the first that cannot be read, and why it cannot. Those behind it come again: one of its key must not
+/// be handled before it is settled.
+fn readable<Item: FromEvent>(incoming: &[Incoming<'_>]) -> (Vec<Item>, Option<HandlerError>) {
+    let mut items = Vec::with_capacity(incoming.len());
+    for incoming in incoming {
+        match Item::from_event(incoming) {
+            Ok(item) => items.push(item),
+            Err(error) => return (items, Some(error)),
+        }
+    }
+    (items, None)
+}
+
+/// What the handler said of the `given` events it got, and that the one behind them was refused.
+fn of_batch(
+    answer: Result<(), HandlerError>,
+    given: usize,
+    refused: Option<HandlerError>,
+) -> Result<(), HandlerError> {
+    let said = match answer.map_err(HandlerError::into_batch) {
+        Ok(()) => BatchError::new(),
+        Err(Ok(batch)) => batch.checked(given)?,
+        Err(Err(whole)) => return Err(whole),
+    };
+    Ok(match refused {
+        Some(error) => said.refused_at(given, error),
+        None => said,
+    }
+    .into_result()?)
+}
+
 macro_rules! handler_of {
     ($($extractor:ident)*) => {
         impl<F, Answer, Handled, $($extractor),*> Handler<($($extractor,)*)> for F
@@ -93,13 +141,43 @@ macro_rules! handler_of {
             Handled: IntoHandled,
             $($extractor: FromEvent,)*
         {
+            const TAKES_BATCHES: bool = false;
+
             fn needs(_needs: &mut Needs) {
                 $($extractor::needs(_needs);)*
             }
 
-            fn call(&self, _incoming: &Incoming<'_>) -> Result<HandlerFuture, HandlerError> {
-                let answer = self($($extractor::from_event(_incoming)?),*);
+            fn call(&self, incoming: &[Incoming<'_>]) -> Result<HandlerFuture, HandlerError> {
+                let _first = first(incoming)?;
+                let answer = self($($extractor::from_event(_first)?),*);
                 Ok(Box::pin(async move { answer.await.into_handled() }))
+            }
+        }
+
+        impl<F, Answer, Handled, Item, $($extractor),*> Handler<OfBatch<(Item, $($extractor,)*)>> for F
+        where
+            F: Fn(Vec<Item>, $($extractor),*) -> Answer + Send + Sync + 'static,
+            Answer: Future<Output = Handled> + Send + 'static,
+            Handled: IntoHandled,
+            Item: FromEvent,
+            $($extractor: PerBatch,)*
+        {
+            const TAKES_BATCHES: bool = true;
+
+            fn needs(needs: &mut Needs) {
+                Item::needs(needs);
+                $($extractor::needs(needs);)*
+            }
+
+            fn call(&self, incoming: &[Incoming<'_>]) -> Result<HandlerFuture, HandlerError> {
+                let _first = first(incoming)?;
+                let (items, refused) = readable(incoming);
+                let given = items.len();
+                if given == 0 {
+                    return Ok(Box::pin(std::future::ready(of_batch(Ok(()), given, refused))));
+                }
+                let answer = self(items, $($extractor::from_event(_first)?),*);
+                Ok(Box::pin(async move { of_batch(answer.await.into_handled(), given, refused) }))
             }
         }
     };

@@ -2,6 +2,7 @@
 
 mod app;
 mod attempt;
+mod batch;
 mod client_error;
 pub mod config;
 mod context;
@@ -23,11 +24,12 @@ pub use app::{
     App, AppBuilder, AppHandle, AppStatus, BuildError, FailedRecord, RangeEnd, RangePart, RangeReport,
     RangeStart, RunError, RunRange, shutdown_signal,
 };
+pub use batch::{BatchError, Batching};
 pub use client_error::{ClientError, ClientErrorKind};
 pub use context::{Context, TraceContext};
 pub use dead_letter::{DeadLetterEntry, EntryPlace, EntryPlaceError, Resolution, ResolutionState};
 pub use engine::{CloseReport, Counts, PartitionStatus, RecordState, Status, Stuck};
-pub use extract::{Attempt, Event, FromEvent, Incoming, Meta, Needs, Raw, State};
+pub use extract::{Attempt, Event, FromEvent, Incoming, Meta, Needs, PerBatch, Raw, State};
 pub use handler::Handler;
 pub use kafka::{Kafka, KafkaError, Lag};
 pub use outcome::{ErrorClass, HandlerError};

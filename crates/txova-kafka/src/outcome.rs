@@ -5,6 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::batch::BatchError;
+
 /// What should happen to a record whose handler failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -89,6 +91,18 @@ impl HandlerError {
     pub fn retry_after(mut self, delay: Duration) -> Self {
         self.retry_after = Some(delay);
         self
+    }
+
+    /// The batch error it is.
+    ///
+    /// # Errors
+    /// Itself, where it is another.
+    pub(crate) fn into_batch(self) -> Result<BatchError, Self> {
+        let Self { class, retry_after, source } = self;
+        match source.downcast::<BatchError>() {
+            Ok(batch) => Ok(*batch),
+            Err(source) => Err(Self { class, retry_after, source }),
+        }
     }
 
     pub(crate) fn with_class(mut self, class: ErrorClass) -> Self {
@@ -181,6 +195,16 @@ pub(crate) enum Outcome {
     Handled(HandlerId),
     /// It did not: an error, a panic, a timeout, bytes that are no event. The class says what comes next.
     Failed(Box<Failure>),
+}
+
+/// How one run over a batch ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum BatchOutcome {
+    /// All alike. A failure is that of no record in particular.
+    Whole(Outcome),
+    /// Record by record: these failed, by their place in the batch, the lowest first; those from `ran` on were not given
+    /// to the handler; the others are handled.
+    Parts { by: HandlerId, failed: Vec<(usize, Box<Failure>)>, ran: usize },
 }
 
 /// A failed attempt, as data.

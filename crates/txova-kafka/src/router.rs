@@ -8,6 +8,7 @@ use tower_service::Service;
 use self::catalogue::Catalogue;
 use self::layer::Layers;
 use self::unexpected::Policies;
+use crate::batch::Batching;
 use crate::extract::{Needs, States};
 use crate::handler::{Handler, readable_name};
 use crate::outcome::HandlerError;
@@ -48,6 +49,8 @@ struct Registration {
     topics: Option<Vec<String>>,
     needs: Needs,
     layers: Layers,
+    /// Of a handler that takes batches.
+    batching: Option<Batching>,
     handler: routes::AnyHandler,
 }
 
@@ -92,6 +95,20 @@ impl Router {
         match self.registrations.last_mut() {
             Some(registration) => registration.topics = Some(topics.into_iter().map(Into::into).collect()),
             None => self.problems.push(RouterProblem::NothingBefore { setting: ".topics(…)" }),
+        }
+        self
+    }
+
+    /// Says how large the batches of the handler registered just before may get and how long they may fill, in place of
+    /// [`Batching::default`]. See [Batches](Self#batches).
+    pub fn batch(mut self, batching: Batching) -> Self {
+        match self.registrations.last_mut() {
+            Some(Registration { batching: Some(before), .. }) => *before = batching,
+            Some(registration) => {
+                let (setting, handler) = (registration.setting(), registration.name.clone());
+                self.problems.push(RouterProblem::NoBatches { setting, handler });
+            }
+            None => self.problems.push(RouterProblem::NothingBefore { setting: ".batch(…)" }),
         }
         self
     }
@@ -178,6 +195,7 @@ impl Router {
             topics: None,
             needs,
             layers: Layers::default(),
+            batching: H::TAKES_BATCHES.then(Batching::default),
             handler: Box::new(move |incoming| handler.call(incoming)),
         });
         self

@@ -8,9 +8,10 @@ use tokio::sync::{mpsc, watch};
 use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::batch::Batching;
 use crate::config::ConsumerConfig;
 use crate::driver::DriverSettings;
-use crate::engine::{Retry, Settings};
+use crate::engine::{BatchLimits, Retry, Settings};
 use crate::handler::Handler;
 use crate::kafka::{Kafka, KafkaError};
 use crate::outcome::HandlerError;
@@ -90,6 +91,12 @@ impl AppBuilder {
         self
     }
 
+    /// See [`Router::batch`].
+    pub fn batch(mut self, batching: Batching) -> Self {
+        self.router = self.router.batch(batching);
+        self
+    }
+
     /// See [`Router::layer`].
     pub fn layer<L>(mut self, layer: L) -> Self
     where
@@ -162,7 +169,8 @@ impl AppBuilder {
         };
         let consumer = &kafka.config.consumer;
         let group: Arc<str> = consumer.group.clone().unwrap_or_default().into();
-        let settings = driver_settings(consumer, group.clone());
+        let mut settings = driver_settings(consumer, group.clone());
+        settings.engine.batches = routes.batches().iter().map(limits).collect();
         let join = JoinOptions {
             group: group.to_string(),
             topics: routes.topics().to_vec(),
@@ -177,6 +185,11 @@ impl AppBuilder {
         let handle = AppHandle::new(sender, ends);
         Ok(App { service: service.into(), routes, settings, join, handle, control, ended, kafka })
     }
+}
+
+fn limits(batching: &Batching) -> BatchLimits {
+    let Batching { max_size: max_records, max_wait_ms, max_bytes } = *batching;
+    BatchLimits { max_records, max_bytes, max_wait: Duration::from_millis(max_wait_ms) }
 }
 
 fn driver_settings(consumer: &ConsumerConfig, group: Arc<str>) -> DriverSettings {

@@ -14,6 +14,7 @@ use crate::testing::Cluster;
 
 use super::AppBuilder;
 
+mod batches;
 mod close;
 mod layers;
 mod plain;

@@ -16,15 +16,15 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 use tokio::time::error::Elapsed;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, warn};
 
 use crate::attempt::{Attempt, Dispatch};
 use crate::engine::{Start, Ticket};
-use crate::outcome::{ErrorClass, Failure, HandlerId, Outcome};
+use crate::outcome::Outcome;
 use crate::record::Record;
 
 use super::Done;
 use super::mutation::{Mutation, broken};
+use super::named::{Named, Panic, Ran};
 
 /// A first poll longer than this is work that belongs in a task of its own.
 const LONG_POLL: Duration = Duration::from_micros(200);
@@ -37,6 +37,7 @@ pub(super) struct Handlers {
     dispatch: Arc<dyn Dispatch>,
     timeout: Duration,
     done: mpsc::UnboundedSender<Done>,
+    /// A batch under the ticket of its first record.
     running: HashMap<Ticket, AbortHandle>,
     spawn_next: u32,
     spawn_after_long_poll: u32,
@@ -67,16 +68,8 @@ impl Handlers {
         cancelled: CancellationToken,
     ) -> Option<Outcome> {
         let ticket = start.ticket;
-        let deadline = tokio::time::Instant::now() + self.timeout;
-        let attempt = Attempt {
-            partition: start.partition,
-            record: start.record,
-            group: group.clone(),
-            number: start.attempt,
-            first_failure: start.first_failure_ms.and_then(unix_ms),
-            deadline,
-            cancelled,
-        };
+        let deadline = Instant::now() + self.timeout;
+        let attempt = attempt(start, group, deadline, cancelled);
         let name = Named::new(self.dispatch.clone(), &attempt);
         let mut handler = AssertUnwindSafe(dispatching(self.dispatch.clone(), attempt)).catch_unwind();
         if self.spawn_next == 0 {
@@ -87,19 +80,47 @@ impl Handlers {
                 self.spawn_after_long_poll = (self.spawn_next * 2).min(MOST_SPAWNED_AFTER_LONG_POLL);
             }
             if let Poll::Ready(result) = polled {
-                return Some(name.outcome(result.map_err(Some)));
+                return Some(name.outcome(result.map_err(Some), self.timeout));
             }
         } else {
             self.spawn_next -= 1;
         }
         let (timeout, done) = (self.timeout, self.done.clone());
-        let late = Duration::from_secs(if broken(Mutation::NeverTimesOut) { 86_400 } else { 0 });
         let task = tokio::spawn(async move {
-            let result = tokio::time::timeout_at(deadline + late, handler).await;
-            let _ = done.send(Done::Handler(ticket, name.outcome_within(ended(result), timeout)));
+            let result = tokio::time::timeout_at(late(deadline), handler).await;
+            let _ = done.send(Done::Handler(ticket, name.outcome(ended(result), timeout)));
         });
         self.running.insert(ticket, task.abort_handle());
         None
+    }
+
+    /// Begins a handler over a batch. It is likely to wait for something, and goes straight to a task.
+    pub(super) fn start_batch(
+        &mut self,
+        starts: Vec<Start<Record>>,
+        group: &Arc<str>,
+        cancelled: &CancellationToken,
+    ) {
+        let tickets: Vec<Ticket> = starts.iter().map(|start| start.ticket).collect();
+        let deadline = Instant::now() + self.timeout;
+        let attempts = starts.into_iter().map(|start| attempt(start, group, deadline, cancelled.clone()));
+        let attempts: Vec<Attempt> = attempts.collect();
+        let (Some(first), Some(&ticket)) = (attempts.first(), tickets.first()) else { return };
+        let name = Named::new(self.dispatch.clone(), first);
+        let offsets: Vec<i64> = attempts.iter().map(|attempt| attempt.record.offset).collect();
+        let (dispatch, timeout, done) = (self.dispatch.clone(), self.timeout, self.done.clone());
+        let handler = AssertUnwindSafe(async move { dispatch.dispatch_batch(attempts).await }).catch_unwind();
+        let task = tokio::spawn(async move {
+            let result = tokio::time::timeout_at(late(deadline), handler).await;
+            let outcome = name.batch_outcome(ended(result), timeout, &offsets);
+            let _ = done.send(Done::Batch(tickets, outcome));
+        });
+        self.running.insert(ticket, task.abort_handle());
+    }
+
+    /// Whose batches the record goes with.
+    pub(super) fn batch_of(&self, record: &Record) -> Option<u32> {
+        self.dispatch.batch_of(record)
     }
 
     pub(super) fn ended(&mut self, ticket: Ticket) {
@@ -132,7 +153,28 @@ pub(crate) async fn guarded(dispatch: Arc<dyn Dispatch>, attempt: Attempt, limit
     let deadline = attempt.deadline;
     let name = Named::new(dispatch.clone(), &attempt);
     let handler = AssertUnwindSafe(dispatching(dispatch, attempt)).catch_unwind();
-    name.outcome_within(ended(tokio::time::timeout_at(deadline, handler).await), limit)
+    name.outcome(ended(tokio::time::timeout_at(deadline, handler).await), limit)
+}
+
+fn attempt(
+    start: Start<Record>,
+    group: &Arc<str>,
+    deadline: Instant,
+    cancelled: CancellationToken,
+) -> Attempt {
+    Attempt {
+        partition: start.partition,
+        record: start.record,
+        group: group.clone(),
+        number: start.attempt,
+        first_failure: start.first_failure_ms.and_then(unix_ms),
+        deadline,
+        cancelled,
+    }
+}
+
+fn late(deadline: Instant) -> Instant {
+    deadline + Duration::from_secs(if broken(Mutation::NeverTimesOut) { 86_400 } else { 0 })
 }
 
 /// What the dispatch does before its first await is inside it, too.
@@ -140,66 +182,9 @@ fn dispatching(dispatch: Arc<dyn Dispatch>, attempt: Attempt) -> BoxFuture<'stat
     async move { dispatch.dispatch(attempt).await }.boxed()
 }
 
-/// `Err(None)` is a handler that took too long.
-fn ended(result: Result<Result<Outcome, Panic>, Elapsed>) -> Result<Outcome, Option<Panic>> {
+/// `Err(None)` is a run that took too long.
+fn ended<T>(result: Result<Result<T, Panic>, Elapsed>) -> Ran<T> {
     result.map_or(Err(None), |result| result.map_err(Some))
-}
-
-type Panic = Box<dyn std::any::Any + Send>;
-
-/// What it takes to name a failure, looked up only when there is one.
-struct Named {
-    dispatch: Arc<dyn Dispatch>,
-    record: Record,
-    place: (crate::record::TopicPartition, i64, u32),
-}
-
-impl Named {
-    fn new(dispatch: Arc<dyn Dispatch>, attempt: &Attempt) -> Self {
-        let place = (attempt.partition.clone(), attempt.record.offset, attempt.number);
-        Self { dispatch, record: attempt.record.clone(), place }
-    }
-
-    fn outcome(&self, result: Result<Outcome, Option<Panic>>) -> Outcome {
-        self.outcome_within(result, Duration::ZERO)
-    }
-
-    /// `Err(None)` is a handler that took longer than `limit`.
-    fn outcome_within(&self, result: Result<Outcome, Option<Panic>>, limit: Duration) -> Outcome {
-        let outcome = match result {
-            Ok(outcome) => outcome,
-            Err(Some(_)) if broken(Mutation::PanicsAreFine) => Outcome::Handled(HandlerId(0)),
-            Err(Some(panic)) => self.transient(format!("the handler panicked: {}", panic_text(&*panic))),
-            Err(None) => self.transient(format!("the handler took longer than {} ms", limit.as_millis())),
-        };
-        if let Outcome::Failed(failure) = &outcome {
-            let (partition, offset, attempt) = &self.place;
-            if failure.class == ErrorClass::Skip {
-                debug!(%partition, offset, handler = %failure.handler, reason = %failure.message, "skipped");
-            } else {
-                warn!(%partition, offset, attempt, handler = %failure.handler, class = %failure.class,
-                    error = %failure.message, "a handler failed");
-            }
-        }
-        outcome
-    }
-
-    fn transient(&self, message: String) -> Outcome {
-        let (by, handler) = self.dispatch.handler_for(&self.record);
-        Outcome::Failed(Box::new(Failure {
-            class: ErrorClass::Transient,
-            retry_after: None,
-            by,
-            handler,
-            message,
-            chain: Vec::new(),
-        }))
-    }
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no text")
 }
 
 fn unix_ms(ms: i64) -> Option<OffsetDateTime> {

@@ -9,6 +9,8 @@ use crate::engine::{Engine, Incoming, Now, Offered, StopReason};
 use crate::record::{Record, TopicPartition};
 use crate::transport::Batch;
 
+use super::handlers::Handlers;
+
 pub(super) struct Held {
     partition: TopicPartition,
     epoch: u64,
@@ -32,7 +34,8 @@ impl Held {
         }
     }
 
-    pub(super) fn feed(&mut self, engine: &mut Engine<Record>, now: Now) -> Fed {
+    pub(super) fn feed(&mut self, engine: &mut Engine<Record>, handlers: &Handlers, now: Now) -> Fed {
+        let incoming = |record| incoming(record, handlers);
         while let Some(incoming) = self.waiting.take().or_else(|| self.records.next().map(incoming)) {
             let found = incoming.offset;
             match engine.offer(&self.partition, self.epoch, incoming, now) {
@@ -56,11 +59,12 @@ impl Held {
 }
 
 /// Keys with the same hash share a lane, which costs them concurrency and nothing else.
-fn incoming(record: Record) -> Incoming<Record> {
+fn incoming(record: Record, handlers: &Handlers) -> Incoming<Record> {
     let key_hash = record.key.as_ref().map(|key| {
         let mut hasher = DefaultHasher::new();
         hasher.write(key);
         hasher.finish()
     });
-    Incoming { offset: record.offset, key_hash, bytes: record.size_bytes(), record }
+    let batch = handlers.batch_of(&record);
+    Incoming { offset: record.offset, key_hash, bytes: record.size_bytes(), batch, record }
 }

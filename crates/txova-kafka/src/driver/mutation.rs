@@ -40,6 +40,8 @@ pub(crate) enum Mutation {
     ForgetsResumes,
     /// Records go to the newest assignment, whichever they were fetched for.
     MixesEpochs,
+    /// The records of a batch that its handler named as failed count as handled.
+    ForgetsPartialFailures,
 }
 
 #[cfg(not(test))]

@@ -18,6 +18,8 @@ pub(crate) struct Incoming<R> {
     /// The key's hash; `None` is a null key.
     pub key_hash: Option<u64>,
     pub bytes: usize,
+    /// The batches it is for, by their place in [`super::Settings::batches`]; `None` is handled alone.
+    pub batch: Option<u32>,
     pub record: R,
 }
 
@@ -109,6 +111,7 @@ impl<R: Clone> Engine<R> {
             return Offered::Taken; // a pause and a resume crossed, and the client fetched again
         }
         if !has_room {
+            self.hurry_all_batches();
             return Offered::NoRoom(incoming);
         }
         if partition.start.is_none() {
@@ -128,12 +131,15 @@ impl<R: Clone> Engine<R> {
         }
         self.take(slot, incoming, now);
         self.update_pause(slot);
+        if !self.has_room(0) {
+            self.hurry_all_batches();
+        }
         Offered::Taken
     }
 
     fn take(&mut self, slot: usize, incoming: Incoming<R>, now: Now) {
         let Some(partition) = self.partitions.get_mut(slot) else { return };
-        let Incoming { offset, key_hash, bytes, record } = incoming;
+        let Incoming { offset, key_hash, bytes, batch, record } = incoming;
         let lane = match self.settings.order {
             Order::Key => Some(key_hash.unwrap_or(0)), // the key of no key; a key whose hash is 0 shares its lane
             Order::Partition => Some(0),
@@ -149,6 +155,7 @@ impl<R: Clone> Engine<R> {
             offset,
             place: partition.window.push(offset, index),
             lane,
+            batch: batch.filter(|_| failing.is_none()),
             behind: None,
             bytes,
             attempts: failing.map_or(0, |failing| failing.attempts),
@@ -156,6 +163,7 @@ impl<R: Clone> Engine<R> {
             last_failure_ms: 0,
             dead_letter_tries: 0,
             state: State::Waiting,
+            wake_at: None,
             since: now.at,
             failure: None,
             record,
@@ -164,10 +172,13 @@ impl<R: Clone> Engine<R> {
         partition.records += 1;
         partition.bytes += bytes;
         self.bytes += bytes;
-        match ahead.and_then(|ahead| self.live.get_mut(ahead as usize)) {
-            Some(ahead) => ahead.behind = Some(index),
-            None => self.make_ready(index, now),
-        }
+        let Some(ahead) = ahead.and_then(|ahead| self.live.get_mut(ahead as usize)) else {
+            return self.make_ready(index, now);
+        };
+        ahead.behind = Some(index);
+        let batch =
+            ahead.batch.filter(|_| ahead.state == State::Gathering || broken(Mutation::BatchesOvertake));
+        self.gather_behind(batch, index, now);
     }
 
     /// Whether a record of `bytes` may be taken. One larger than the whole limit is taken alone.
@@ -204,6 +215,7 @@ impl<R: Clone> Engine<R> {
         if pause != partition.paused && !keep {
             partition.paused = pause;
             let name = partition.name.clone();
+            self.hurry_batches(slot);
             self.actions.push_back(if pause { Action::Pause(name) } else { Action::Resume(name) });
         }
     }

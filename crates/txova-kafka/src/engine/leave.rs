@@ -252,7 +252,7 @@ impl<R: Clone> Engine<R> {
             self.bytes -= live.bytes;
             if let Some(Closing { report, .. }) = &mut self.leaving.closing {
                 match live.state {
-                    State::Running | State::DeadLettering => {
+                    State::Running | State::Batched | State::DeadLettering => {
                         report.abandoned.push((partition.name.clone(), live.offset));
                     }
                     _ => report.returned += 1,

@@ -44,6 +44,18 @@ pub(super) enum Mutation {
     ForgetsRefusedCommits,
     /// A lost partition is kept.
     KeepsLostPartitions,
+    /// A batch starts only when it is full.
+    BatchesWaitToBeFull,
+    /// A batch takes in whatever comes, however much it is.
+    BatchesHaveNoEnd,
+    /// A record whose key is in a batch under way goes into the next one.
+    BatchesOvertake,
+    /// A record that failed in a batch is settled with the others.
+    BatchSettlesFailed,
+    /// A record behind a failed one of its key in a batch is settled.
+    BatchFreesKey,
+    /// A failure of a batch as a whole counts as the last of each of its records.
+    BatchSpoilsAll,
 }
 
 #[cfg(not(test))]

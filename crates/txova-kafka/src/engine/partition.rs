@@ -1,12 +1,13 @@
 //! One assigned partition. It must never outlive its assignment: a partition that comes back is a new one.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Range;
 
 use crate::client_error::ClientError;
 use crate::record::TopicPartition;
 
+use super::batch::Forming;
 use super::mutation::{Mutation, broken};
 use super::offset_map::{Failing, OffsetMap};
 use super::time::Moment;
@@ -20,8 +21,10 @@ pub(super) struct Partition {
     pub window: Window,
     /// The last record of each lane that has any.
     pub lanes: HashMap<u64, u32, BuildHasherDefault<KeepHash>>,
-    /// Records that may start, oldest first.
-    pub ready: VecDeque<u32>,
+    /// What may start, oldest first.
+    pub ready: VecDeque<Ready>,
+    /// The batch that is filling, for each handler that takes batches.
+    pub forming: BTreeMap<u32, Forming>,
     pub in_rotation: bool,
     /// Records taken and not settled.
     pub records: usize,
@@ -45,6 +48,12 @@ pub(super) struct Partition {
     pub committed: Option<i64>,
 }
 
+/// One run of a handler that waits for its turn.
+pub(super) enum Ready {
+    One(u32),
+    Batch(Vec<u32>),
+}
+
 /// A partition whose dead letters the broker does not take.
 #[derive(Clone, Debug)]
 pub(super) struct Pinned {
@@ -61,6 +70,7 @@ impl Partition {
             window: Window::starting_at(start),
             lanes: HashMap::default(),
             ready: VecDeque::new(),
+            forming: BTreeMap::new(),
             in_rotation: false,
             records: 0,
             bytes: 0,

@@ -9,19 +9,20 @@ use crate::outcome::{ErrorClass, Failure, Outcome};
 use super::leave::StopReason;
 use super::mutation::{Mutation, broken};
 use super::partition::Pinned;
-use super::time::Now;
-use super::{Action, DeadLetterOrder, Engine, State, Ticket};
+use super::time::{Moment, Now};
+use super::{Action, DeadLetterOrder, Engine, Live, State, Ticket};
 
 impl<R: Clone> Engine<R> {
     /// A handler has ended.
     pub(crate) fn outcome(&mut self, ticket: Ticket, outcome: Outcome, now: Now) {
         let Some(live) = self.find(ticket).filter(|live| live.state == State::Running) else { return };
         let slot = live.partition;
-        self.running -= 1;
-        self.leaving.ended();
-        if let Some(partition) = self.partitions.get_mut(slot) {
-            partition.running -= 1;
-        }
+        self.run_ended(slot);
+        self.heard(ticket, outcome, now);
+    }
+
+    /// What a handler said of one record, alone or in a batch.
+    pub(super) fn heard(&mut self, ticket: Ticket, outcome: Outcome, now: Now) {
         match outcome {
             Outcome::Handled(_) => {
                 self.counts.handled += 1;
@@ -31,7 +32,15 @@ impl<R: Clone> Engine<R> {
         }
     }
 
-    fn failed(&mut self, ticket: Ticket, failure: Box<Failure>, now: Now) {
+    pub(super) fn run_ended(&mut self, slot: usize) {
+        self.running -= 1;
+        self.leaving.ended();
+        if let Some(partition) = self.partitions.get_mut(slot) {
+            partition.running -= 1;
+        }
+    }
+
+    pub(super) fn failed(&mut self, ticket: Ticket, failure: Box<Failure>, now: Now) {
         let retry = self.settings.retry.clone();
         let Some(live) = self.find(ticket) else { return };
         if failure.class == ErrorClass::Skip {
@@ -46,22 +55,16 @@ impl<R: Clone> Engine<R> {
             let partition = self.partitions.get(slot).map(|partition| partition.name.clone());
             return self.stop(StopReason::Handler { partition, offset, failure });
         }
-        live.attempts += 1;
-        live.last_failure_ms = now.unix_ms;
-        let first_ms = *live.first_failure_ms.get_or_insert(now.unix_ms);
-        let place = (offset as u64) ^ ((slot as u64) << 48);
-        let at = retry.at(now.at, live.attempts, place, failure.retry_after);
+        let first_ms = live.count_failure(now);
+        let at = retry.at(now.at, live.attempts, live.jitter_place(), failure.retry_after);
         let elapsed_ms =
             now.unix_ms.saturating_sub(first_ms).saturating_add(at.since(now.at).as_millis() as i64);
         let exhausted = live.attempts > retry.max_retries
             || retry.max_elapsed.is_some_and(|limit| i128::from(elapsed_ms) > limit.as_millis() as i128);
         let again = failure.class == ErrorClass::Transient && !exhausted;
         live.failure = Some(failure);
-        live.since = now.at;
         if again {
-            live.state = State::BackingOff;
-            self.timers.push(Reverse((at, ticket)));
-            self.counts.retried += 1;
+            self.back_off(ticket, at);
             let freed = self.find(ticket).filter(|_| broken(Mutation::FreesKeyInBackOff));
             if let Some(next) = freed.and_then(|live| live.behind.take()) {
                 self.make_ready(next, now);
@@ -73,6 +76,21 @@ impl<R: Clone> Engine<R> {
         self.commits.touched(now, &self.settings);
         if !again {
             self.dead_letter(ticket);
+        }
+    }
+
+    pub(super) fn back_off(&mut self, ticket: Ticket, until: Moment) {
+        let Some(live) = self.find(ticket) else { return };
+        live.state = State::BackingOff;
+        self.counts.retried += 1;
+        self.set_timer(ticket, until);
+    }
+
+    /// Its timer, in place of any it has.
+    pub(super) fn set_timer(&mut self, ticket: Ticket, at: Moment) {
+        if let Some(live) = self.find(ticket) {
+            live.wake_at = Some(at);
+            self.timers.push(Reverse((at, ticket)));
         }
     }
 
@@ -121,7 +139,7 @@ impl<R: Clone> Engine<R> {
                     partition.pinned.get_or_insert_with(|| Pinned { since: now.at, error: error.clone() });
                 pinned.error = error;
                 let at = self.settings.retry.at(now.at, tries, slot as u64, None);
-                self.timers.push(Reverse((at, ticket)));
+                self.set_timer(ticket, at);
                 self.update_pause(slot);
             }
         }
@@ -134,13 +152,14 @@ impl<R: Clone> Engine<R> {
                 return;
             }
             self.timers.pop();
-            let Some(live) = self.find(ticket) else { continue };
+            let Some(live) = self.find(ticket).filter(|live| live.wake_at == Some(at)) else { continue };
             let (slot, state) = (live.partition, live.state);
             if self.partitions.get(slot).is_none_or(|partition| partition.draining) {
                 continue;
             }
             match state {
                 State::BackingOff => self.make_ready(ticket.index, now),
+                State::Gathering => self.close_batch_in_time(ticket),
                 State::DeadLetterDown if broken(Mutation::HandlesAgainWhenDeadLetterFails) => {
                     self.make_ready(ticket.index, now);
                 }
@@ -148,5 +167,22 @@ impl<R: Clone> Engine<R> {
                 _ => {}
             }
         }
+    }
+}
+
+impl<R> Live<R> {
+    /// One attempt more has failed. Answers when the first did. From now on it is handled alone: it is known to be able
+    /// to spoil a batch.
+    pub(super) fn count_failure(&mut self, now: Now) -> i64 {
+        self.attempts += 1;
+        self.batch = None;
+        self.since = now.at;
+        self.last_failure_ms = now.unix_ms;
+        *self.first_failure_ms.get_or_insert(now.unix_ms)
+    }
+
+    /// Where its jitter comes from.
+    pub(super) fn jitter_place(&self) -> u64 {
+        (self.offset as u64) ^ ((self.partition as u64) << 48)
     }
 }

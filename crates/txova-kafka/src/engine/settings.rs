@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::config::Order;
 
+use super::batch::BatchLimits;
 use super::time::Moment;
 
 /// The engine's settings.
@@ -17,6 +18,8 @@ pub(crate) struct Settings {
     /// Bytes of them.
     pub max_in_flight_bytes: usize,
     pub retry: Retry,
+    /// How large batches may get, and how long they fill; records name theirs by its place here.
+    pub batches: Vec<BatchLimits>,
     /// A commit is due after so many settled records …
     pub commit_every_records: usize,
     /// … or this long after the first of them.
@@ -50,6 +53,7 @@ impl Default for Settings {
             max_in_flight_records: 10_000,
             max_in_flight_bytes: 64 << 20,
             retry: Retry::default(),
+            batches: Vec::new(),
             commit_every_records: 1_000,
             commit_interval: Duration::from_millis(200),
             max_metadata_bytes: 4_096,

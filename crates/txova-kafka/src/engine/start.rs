@@ -1,16 +1,42 @@
 //! What starts next: partitions in turn, and in each the oldest record that waits for no other.
 
+use super::partition::Ready;
 use super::time::Now;
-use super::{Engine, Start, State, Ticket};
+use super::{Action, Engine, Start, State, Ticket};
 
 impl<R: Clone> Engine<R> {
+    /// Nothing of its lane is before it any more. In a batch whose outcome is being heard, its own is still to come.
+    pub(super) fn lead(&mut self, index: u32, now: Now) {
+        if self.live.get(index as usize).is_some_and(|live| live.state == State::Waiting) {
+            self.make_ready(index, now);
+        }
+    }
+
     pub(super) fn make_ready(&mut self, index: u32, now: Now) {
         let Some(live) = self.live.get_mut(index as usize) else { return };
-        live.state = State::Ready;
         live.since = now.at;
-        let slot = live.partition;
+        match live.batch {
+            Some(batch) => self.gather(batch, index, now),
+            None => {
+                let slot = live.partition;
+                self.queue(slot, Ready::One(index));
+            }
+        }
+    }
+
+    /// The run waits for its turn.
+    pub(super) fn queue(&mut self, slot: usize, run: Ready) {
+        let records = match &run {
+            Ready::One(index) => std::slice::from_ref(index),
+            Ready::Batch(indexes) => indexes,
+        };
+        for index in records {
+            if let Some(live) = self.live.get_mut(*index as usize) {
+                live.state = State::Ready;
+            }
+        }
         if let Some(partition) = self.partitions.get_mut(slot) {
-            partition.ready.push_back(index);
+            partition.ready.push_back(run);
         }
         self.enter_rotation(slot);
     }
@@ -23,7 +49,7 @@ impl<R: Clone> Engine<R> {
         }
     }
 
-    pub(super) fn start_next(&mut self, now: Now) -> Option<Start<R>> {
+    pub(super) fn start_next(&mut self, now: Now) -> Option<Action<R>> {
         if self.leaving.wants_to_stop() {
             return None;
         }
@@ -34,23 +60,33 @@ impl<R: Clone> Engine<R> {
             if !partition.may_start() {
                 continue;
             }
-            let Some(index) = partition.ready.pop_front() else { continue };
-            let Some(live) = self.live.get_mut(index as usize) else { continue };
-            live.state = State::Running;
-            live.since = now.at;
-            let start = Start {
-                ticket: Ticket { index, serial: live.serial },
-                partition: partition.name.clone(),
-                record: live.record.clone(),
-                attempt: live.attempts + 1,
-                first_failure_ms: live.first_failure_ms,
+            let Some(run) = partition.ready.pop_front() else { continue };
+            let action = match run {
+                Ready::One(index) => self.begin(index, State::Running, now).map(Action::Start),
+                Ready::Batch(indexes) => self.begin_batch(indexes, now).map(Action::StartBatch),
             };
-            partition.running += 1;
+            if let Some(partition) = self.partitions.get_mut(slot) {
+                partition.running += 1;
+            }
             self.running += 1;
             self.counts.started += 1;
             self.enter_rotation(slot);
-            return Some(start);
+            return action;
         }
         None
+    }
+
+    /// With a handler from now on.
+    pub(super) fn begin(&mut self, index: u32, state: State, now: Now) -> Option<Start<R>> {
+        let live = self.live.get_mut(index as usize)?;
+        live.state = state;
+        live.since = now.at;
+        Some(Start {
+            ticket: Ticket { index, serial: live.serial },
+            partition: self.partitions.get(live.partition)?.name.clone(),
+            record: live.record.clone(),
+            attempt: live.attempts + 1,
+            first_failure_ms: live.first_failure_ms,
+        })
     }
 }

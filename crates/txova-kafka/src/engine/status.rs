@@ -68,7 +68,7 @@ pub struct Stuck {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RecordState {
-    /// Behind another of its key, or for a free handler.
+    /// Behind another of its key, for its batch to fill, or for a free handler.
     Waiting,
     /// With a handler.
     Running,
@@ -102,8 +102,8 @@ impl<R: Clone> Engine<R> {
             partition.window.front().and_then(|index| self.live.get(index as usize)).map(|live| Stuck {
                 offset: live.offset,
                 state: match live.state {
-                    State::Waiting | State::Ready => RecordState::Waiting,
-                    State::Running => RecordState::Running,
+                    State::Waiting | State::Gathering | State::Ready => RecordState::Waiting,
+                    State::Running | State::Batched => RecordState::Running,
                     State::BackingOff => RecordState::BackingOff,
                     State::DeadLettering => RecordState::DeadLettering,
                     State::DeadLetterDown => RecordState::DeadLetterDown,

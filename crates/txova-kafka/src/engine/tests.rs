@@ -3,6 +3,7 @@
 #![allow(clippy::single_range_in_vec_init, reason = "a list of one run is what is meant")]
 
 mod attempts;
+mod batches;
 mod commits;
 mod invariants;
 mod known_bugs;

@@ -21,6 +21,7 @@ pub(super) fn build(router: Router) -> Result<Routes, RouterError> {
     }
     let mut routes: Vec<Route> = Vec::new();
     let mut topics = Vec::new();
+    let mut batches = Vec::new();
     for registration in registrations {
         missing_states(&registration, &states, &mut problems);
         let Some(pattern) = pattern_of(&registration, &mut problems) else { continue };
@@ -32,8 +33,15 @@ pub(super) fn build(router: Router) -> Result<Routes, RouterError> {
             });
         }
         add_all(&mut topics, topics_of(&registration, &pattern, &catalogue, &mut problems));
+        let batch = registration.batching.map(|batching| {
+            if let Some(reason) = batching.problem() {
+                problems.push(RouterProblem::Batching { setting: registration.setting(), reason });
+            }
+            batches.push(batching);
+            batches.len() as u32 - 1
+        });
         let handler = layers.around(&registration.layers, registration.handler);
-        routes.push(Route { pattern, name: Arc::from(registration.name), handler });
+        routes.push(Route { pattern, name: Arc::from(registration.name), handler, batch });
     }
     if !problems.is_empty() {
         return Err(RouterError { problems });
@@ -48,6 +56,7 @@ pub(super) fn build(router: Router) -> Result<Routes, RouterError> {
         first_prefix: exact.len(),
         exact,
         routes,
+        batches,
         catalogue,
         policies,
         states,

@@ -8,37 +8,46 @@ use std::task::{Context as TaskContext, Poll};
 
 use tower_layer::Layer;
 use tower_service::Service;
-use txova_events::EnvelopeRef;
 
 use super::routes::{AnyHandler, Table};
 use crate::attempt::Attempt;
-use crate::extract::{FromEvent, Incoming};
+use crate::extract::FromEvent;
 use crate::handler::HandlerFuture;
 use crate::outcome::HandlerError;
 use crate::record::{Record, TopicPartition};
 
-/// One attempt at an event on its way through the layers to its handler. Cheap to clone.
+/// One attempt at an event, or one run over a batch, on its way through the layers to its handler. Cheap to clone.
 #[derive(Clone)]
 pub struct HandlerRequest {
-    pub(super) attempt: Attempt,
+    /// Never empty.
+    pub(super) attempts: Arc<[Attempt]>,
     pub(super) handler: Arc<str>,
     pub(super) table: Arc<Table>,
 }
 
 impl HandlerRequest {
-    /// The record.
+    fn first(&self) -> &Attempt {
+        self.attempts.first().expect("invariant: a request is for at least one record")
+    }
+
+    /// The record; of a batch, the first.
     pub fn record(&self) -> &Record {
-        &self.attempt.record
+        &self.first().record
+    }
+
+    /// All records: one, or those of the batch.
+    pub fn records(&self) -> impl ExactSizeIterator<Item = &Record> {
+        self.attempts.iter().map(|attempt| &attempt.record)
     }
 
     /// Where it was read.
     pub fn partition(&self) -> &TopicPartition {
-        &self.attempt.partition
+        &self.first().partition
     }
 
     /// Which try this is: 1 for the first.
     pub fn attempt(&self) -> u32 {
-        self.attempt.number
+        self.first().number
     }
 
     /// The name of the handler it is for.
@@ -46,21 +55,16 @@ impl HandlerRequest {
         &self.handler
     }
 
-    /// Whatever a handler could take as an argument: `request.extract::<Meta>()`. Reads the envelope anew each time.
+    /// Whatever a handler could take as an argument: `request.extract::<Meta>()`; of a batch, from the first record. Reads
+    /// the envelope anew each time.
     ///
     /// # Errors
     /// The extractor's own, of its own class.
     pub fn extract<E: FromEvent>(&self) -> Result<E, HandlerError> {
-        self.with_incoming(E::from_event)
-    }
-
-    fn with_incoming<T>(
-        &self,
-        read: impl FnOnce(&Incoming<'_>) -> Result<T, HandlerError>,
-    ) -> Result<T, HandlerError> {
-        let value = self.attempt.record.value.as_deref().unwrap_or_default();
-        let envelope = EnvelopeRef::decode(value).map_err(HandlerError::permanent)?; // it was read once already
-        read(&Incoming { attempt: &self.attempt, envelope: &envelope, states: &self.table.states })
+        self.table.read(std::slice::from_ref(self.first()), |incoming| match incoming {
+            [first, ..] => E::from_event(first),
+            [] => Err(HandlerError::stop("a request was for no record")),
+        })
     }
 }
 
@@ -68,9 +72,10 @@ impl fmt::Debug for HandlerRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HandlerRequest")
             .field("handler", &self.handler)
-            .field("partition", &self.attempt.partition)
-            .field("offset", &self.attempt.record.offset)
-            .field("attempt", &self.attempt.number)
+            .field("partition", self.partition())
+            .field("offset", &self.record().offset)
+            .field("records", &self.attempts.len())
+            .field("attempt", &self.attempt())
             .finish_non_exhaustive()
     }
 }
@@ -116,7 +121,7 @@ struct Innermost(AnyHandler);
 
 impl Run for Innermost {
     fn run(&self, request: HandlerRequest) -> HandlerFuture {
-        match request.with_incoming(|incoming| (self.0)(incoming)) {
+        match request.table.read(&request.attempts, |incoming| (self.0)(incoming)) {
             Ok(future) => future,
             Err(error) => Box::pin(std::future::ready(Err(request.table.judged(error)))),
         }

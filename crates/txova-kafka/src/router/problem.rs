@@ -126,6 +126,25 @@ pub enum RouterProblem {
         /// The state's type.
         state: &'static str,
     },
+    /// `.batch(…)` behind a handler that takes one event.
+    #[error(
+        "`{setting}`: `.batch(…)` is for handlers of batches, and `{handler}` takes one event: expected a `Vec` of \
+         extractors as its first argument"
+    )]
+    NoBatches {
+        /// The registration.
+        setting: String,
+        /// The handler.
+        handler: String,
+    },
+    /// A batch that could hold nothing.
+    #[error("`{setting}`: `.batch(…)`: {reason}")]
+    Batching {
+        /// The registration.
+        setting: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
     /// A setting of the handler before it, with no handler before it.
     #[error("`{setting}` stands before any handler: expected `.handle(…)` or `.on(…, …)` first")]
     NothingBefore {

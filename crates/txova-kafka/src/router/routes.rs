@@ -5,23 +5,24 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use txova_events::{EnvelopeRef, EventContext};
+use txova_events::EnvelopeRef;
 
 use super::catalogue::Catalogue;
 use super::layer::{HandlerRequest, Wrapped};
 use super::pattern::Pattern;
 use super::unexpected::{Counts, Policies, Unexpected};
 use crate::attempt::{Attempt, Dispatch};
-use crate::context::{Context, TraceContext};
-use crate::extract::{Incoming, PayloadProblem, States};
+use crate::batch::Batching;
+use crate::context::Context;
+use crate::extract::{FromEvent, Incoming, PayloadProblem, States};
 use crate::handler::HandlerFuture;
-use crate::outcome::{Failure, HandlerError, HandlerId, Outcome};
+use crate::outcome::{BatchOutcome, Failure, HandlerError, HandlerId, Outcome};
 use crate::record::Record;
 
 /// A handler of whatever arguments, inside all layers: an extractor's refusal is known before the future, which runs
-/// inside the event's context.
+/// inside the event's context. It is given one event, or all of a batch.
 pub(super) type AnyHandler =
-    Box<dyn Fn(&Incoming<'_>) -> Result<HandlerFuture, HandlerError> + Send + Sync + 'static>;
+    Box<dyn Fn(&[Incoming<'_>]) -> Result<HandlerFuture, HandlerError> + Send + Sync + 'static>;
 
 /// Handlers, checked and ready. Cheap to clone: clones share everything.
 #[derive(Clone)]
@@ -33,6 +34,8 @@ pub(super) struct Route {
     pub pattern: Pattern,
     pub name: Arc<str>,
     pub handler: Wrapped,
+    /// The number of its batches, where it takes batches.
+    pub batch: Option<u32>,
 }
 
 /// Routes in the order of precedence; whole types are found by `exact`.
@@ -40,6 +43,8 @@ pub(super) struct Table {
     pub exact: HashMap<String, usize>,
     pub first_prefix: usize,
     pub routes: Vec<Route>,
+    /// By the numbers the routes have.
+    pub batches: Vec<Batching>,
     pub catalogue: Catalogue,
     pub policies: Policies,
     pub states: States,
@@ -53,8 +58,18 @@ pub(super) struct Table {
 struct Ready<'a> {
     id: HandlerId,
     route: &'a Route,
-    context: Context,
+    /// What it publishes inherits from it; a batch has no single cause.
+    context: Option<Context>,
     future: HandlerFuture,
+}
+
+impl Ready<'_> {
+    async fn run(self) -> Result<(), HandlerError> {
+        match self.context {
+            Some(context) => context.scope(self.future).await,
+            None => self.future.await,
+        }
+    }
 }
 
 impl Routes {
@@ -75,6 +90,11 @@ impl Routes {
     /// The name of the handler that gets events of this type.
     pub fn handler_of(&self, event_type: &str) -> Option<&str> {
         self.table.find(event_type).map(|(_, route)| &*route.name)
+    }
+
+    /// How the handlers that take batches are set, by the numbers [`Dispatch::batch_of`] gives.
+    pub(crate) fn batches(&self) -> &[Batching] {
+        &self.table.batches
     }
 
     /// How many records of this kind have come since the start; one that is tried again counts again.
@@ -132,19 +152,70 @@ impl Table {
             });
         };
         let incoming = Incoming { attempt, envelope: &envelope, states: &self.states };
-        let trace = TraceContext::from_headers(&attempt.record.headers);
-        let context = Context::new(EventContext::caused_by(&envelope), trace);
-        let future = match &route.handler {
-            Wrapped::Bare(handler) => context
-                .enter(|| handler(&incoming))
-                .map_err(|error| self.failure(self.judged(error), id, route))?,
-            Wrapped::Layered(service) => {
-                let (attempt, handler) = (attempt.clone(), Arc::clone(&route.name));
-                let request = HandlerRequest { attempt, handler, table: Arc::clone(self) };
-                context.enter(|| service.run(request))
-            }
+        let context = Context::from_event(&incoming).ok().filter(|_| route.batch.is_none());
+        let call = || match &route.handler {
+            Wrapped::Bare(handler) => handler(std::slice::from_ref(&incoming)),
+            Wrapped::Layered(service) => Ok(service.run(self.request(route, Arc::new([attempt.clone()])))),
         };
+        let future = match &context {
+            Some(context) => context.enter(call),
+            None => call(),
+        };
+        let future = future.map_err(|error| self.failure(self.judged(error), id, route))?;
         Ok(Ready { id, route, context, future })
+    }
+
+    fn prepare_batch(self: &Arc<Self>, attempts: Vec<Attempt>) -> Result<Ready<'_>, Box<Failure>> {
+        let route = attempts.first().and_then(|first| self.route_of(&first.record));
+        let Some((id, route)) = route else {
+            let message = "a batch was begun for a record that no handler takes";
+            return Err(Box::new(
+                HandlerError::stop(message).into_failure(None, Arc::clone(&self.no_handler)),
+            ));
+        };
+        let future = match &route.handler {
+            Wrapped::Bare(handler) => self.read(&attempts, handler),
+            Wrapped::Layered(service) => Ok(service.run(self.request(route, attempts.into()))),
+        };
+        let future = future.map_err(|error| self.failure(error, id, route))?;
+        Ok(Ready { id, route, context: None, future })
+    }
+
+    fn request(self: &Arc<Self>, route: &Route, attempts: Arc<[Attempt]>) -> HandlerRequest {
+        HandlerRequest { attempts, handler: Arc::clone(&route.name), table: Arc::clone(self) }
+    }
+
+    /// Reads the records' envelopes, each of which was read once already.
+    pub(super) fn read<T>(
+        &self,
+        attempts: &[Attempt],
+        call: impl FnOnce(&[Incoming<'_>]) -> Result<T, HandlerError>,
+    ) -> Result<T, HandlerError> {
+        let values = attempts.iter().map(|attempt| attempt.record.value.as_deref().unwrap_or_default());
+        let envelopes: Vec<EnvelopeRef<'_>> =
+            values.map(EnvelopeRef::decode).collect::<Result<_, _>>().map_err(HandlerError::permanent)?;
+        let incoming = attempts.iter().zip(&envelopes);
+        let states = &self.states;
+        let incoming = incoming.map(|(attempt, envelope)| Incoming { attempt, envelope, states });
+        call(&incoming.collect::<Vec<_>>())
+    }
+
+    fn route_of(&self, record: &Record) -> Option<(HandlerId, &Route)> {
+        let envelope = EnvelopeRef::decode(record.value.as_ref()?).ok()?;
+        self.find(&envelope.event_type)
+    }
+
+    /// What a batch's handler said of its `records`.
+    fn parts(&self, error: HandlerError, id: HandlerId, route: &Route, records: usize) -> BatchOutcome {
+        let as_failure = |error| self.failure(self.judged(error), id, route);
+        match error.into_batch().and_then(|batch| batch.checked(records)) {
+            Err(error) => BatchOutcome::Whole(Outcome::Failed(as_failure(error))),
+            Ok(batch) => {
+                let (failed, ran) = batch.into_parts();
+                let failed = failed.into_iter().map(|(place, error)| (place, as_failure(error))).collect();
+                BatchOutcome::Parts { by: id, failed, ran: ran.unwrap_or(records) }
+            }
+        }
     }
 
     fn refuse(
@@ -178,16 +249,46 @@ impl Dispatch for Routes {
                 Ok(ready) => ready,
                 Err(failure) => return Outcome::Failed(failure),
             };
-            match ready.context.scope(ready.future).await {
-                Ok(()) => Outcome::Handled(ready.id),
-                Err(error) => Outcome::Failed(table.failure(error, ready.id, ready.route)),
+            let (id, route, is_batch) = (ready.id, ready.route, ready.context.is_none());
+            match ready.run().await {
+                Ok(()) => Outcome::Handled(id),
+                Err(error) if is_batch => match table.parts(error, id, route, 1) {
+                    BatchOutcome::Whole(outcome) => outcome,
+                    BatchOutcome::Parts { mut failed, .. } => match failed.pop() {
+                        Some((_, failure)) => Outcome::Failed(failure),
+                        None => Outcome::Handled(id),
+                    },
+                },
+                Err(error) => Outcome::Failed(table.failure(error, id, route)),
             }
         })
     }
 
+    fn dispatch_batch(&self, attempts: Vec<Attempt>) -> BoxFuture<'static, BatchOutcome> {
+        let table = Arc::clone(&self.table);
+        Box::pin(async move {
+            let records = attempts.len();
+            let ready = match table.prepare_batch(attempts) {
+                Ok(ready) => ready,
+                Err(failure) => return BatchOutcome::Whole(Outcome::Failed(failure)),
+            };
+            let (id, route) = (ready.id, ready.route);
+            match ready.run().await {
+                Ok(()) => BatchOutcome::Whole(Outcome::Handled(id)),
+                Err(error) => table.parts(error, id, route, records),
+            }
+        })
+    }
+
+    fn batch_of(&self, record: &Record) -> Option<u32> {
+        if self.table.batches.is_empty() {
+            return None; // spares reading the envelope
+        }
+        self.table.route_of(record)?.1.batch
+    }
+
     fn handler_for(&self, record: &Record) -> (Option<HandlerId>, Arc<str>) {
-        let envelope = record.value.as_ref().and_then(|value| EnvelopeRef::decode(value).ok());
-        match envelope.and_then(|envelope| self.table.find(&envelope.event_type)) {
+        match self.table.route_of(record) {
             Some((id, route)) => (Some(id), Arc::clone(&route.name)),
             None => (None, Arc::clone(&self.table.no_handler)),
         }

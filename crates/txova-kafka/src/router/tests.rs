@@ -13,6 +13,7 @@ use crate::extract::{Attempt, Event, Meta, Raw, State};
 use crate::outcome::{ErrorClass, Failure, HandlerError, Outcome};
 use crate::record::{Headers, Record, TopicPartition};
 
+mod batches;
 mod build;
 mod dispatch;
 mod events;

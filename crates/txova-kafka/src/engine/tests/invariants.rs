@@ -130,7 +130,7 @@ fn bounded_records_and_bytes_in_flight_stay_within_their_limits_and_one_giant_pa
         rig.ok((0, offset));
     }
 
-    let giant = |offset| Incoming { offset, key_hash: None, bytes: 5000, record: offset };
+    let giant = |offset| Incoming { offset, key_hash: None, bytes: 5000, batch: None, record: offset };
     assert_eq!(rig.engine.offer(&name(0), rig.epochs[&0], giant(4), rig.now), Offered::Taken);
     rig.act();
     assert!(matches!(rig.offer((0, 5), None), Offered::NoRoom(_)));

@@ -11,7 +11,7 @@ use crate::engine::{
     Action, CloseReport, Counts, DeadLetterOrder, Engine, Incoming, Moment, Now, Offered, Retry, Settings,
     Start,
 };
-use crate::outcome::{ErrorClass, Failure, HandlerId, Outcome};
+use crate::outcome::{BatchOutcome, ErrorClass, Failure, HandlerId, Outcome};
 use crate::record::TopicPartition;
 use crate::transport::{Assignment, CommitEntry, Committed};
 
@@ -28,6 +28,8 @@ pub(super) struct Rig {
     pub epochs: BTreeMap<i32, u64>,
     /// Handlers that run.
     pub running: BTreeMap<At, Start<i64>>,
+    /// Batches that handlers run over, each under its first record.
+    pub batches: BTreeMap<At, Vec<Start<i64>>>,
     /// Dead letters being written.
     pub writing: BTreeMap<At, DeadLetterOrder<i64>>,
     /// Commits sent, the last one last.
@@ -86,6 +88,7 @@ impl Rig {
             now: Now { at: Moment(1_000_000), unix_ms: 1_790_000_000_000 },
             epochs: BTreeMap::new(),
             running: BTreeMap::new(),
+            batches: BTreeMap::new(),
             writing: BTreeMap::new(),
             commits: vec![],
             paused: BTreeSet::new(),
@@ -130,7 +133,17 @@ impl Rig {
     }
 
     pub(super) fn offer_as(&mut self, epoch: u64, (partition, offset): At, key: Option<u64>) -> Offered<i64> {
-        let incoming = Incoming { offset, key_hash: key, bytes: 100, record: offset };
+        self.offer_for(None, epoch, (partition, offset), key)
+    }
+
+    fn offer_for(
+        &mut self,
+        batch: Option<u32>,
+        epoch: u64,
+        (partition, offset): At,
+        key: Option<u64>,
+    ) -> Offered<i64> {
+        let incoming = Incoming { offset, key_hash: key, bytes: 100, batch, record: offset };
         let offered = self.engine.offer(&name(partition), epoch, incoming, self.now);
         self.act();
         offered
@@ -149,6 +162,44 @@ impl Rig {
         for offset in offsets {
             assert_eq!(self.offer((partition, offset), Some(key)), Offered::Taken, "offset {offset}");
         }
+    }
+
+    /// Offers records of one key that go with batches of that number, and expects them to be taken.
+    pub(super) fn take_for(&mut self, batch: u32, key: u64, offsets: impl IntoIterator<Item = i64>) {
+        for offset in offsets {
+            let offered = self.offer_for(Some(batch), self.epochs[&0], (0, offset), Some(key));
+            assert_eq!(offered, Offered::Taken, "offset {offset}");
+        }
+    }
+
+    /// As [`Self::take_for`], one key each, before the engine is asked what to do.
+    pub(super) fn take_together(&mut self, batch: u32, offsets: impl IntoIterator<Item = i64>) {
+        for offset in offsets {
+            let incoming = Incoming {
+                offset,
+                key_hash: Some(offset as u64),
+                bytes: 100,
+                batch: Some(batch),
+                record: offset,
+            };
+            let offered = self.engine.offer(&name(0), self.epochs[&0], incoming, self.now);
+            assert_eq!(offered, Offered::Taken, "offset {offset}");
+        }
+        self.act();
+    }
+
+    /// The offsets of each batch that runs.
+    pub(super) fn batches(&self) -> Vec<Vec<i64>> {
+        self.batches.values().map(|starts| starts.iter().map(|start| start.record).collect()).collect()
+    }
+
+    /// Ends the batch that begins with this record of partition 0.
+    pub(super) fn end_batch(&mut self, first: i64, outcome: BatchOutcome) {
+        let starts =
+            self.batches.remove(&(0, first)).unwrap_or_else(|| panic!("no batch begins with {first}"));
+        let tickets: Vec<_> = starts.iter().map(|start| start.ticket).collect();
+        self.engine.batch_outcome(&tickets, outcome, self.now);
+        self.act();
     }
 
     pub(super) fn ok(&mut self, at: At) {
@@ -240,6 +291,10 @@ impl Rig {
                     let before = self.running.insert(at, start);
                     assert!(before.is_none(), "{at:?} runs twice at once");
                 }
+                Action::StartBatch(starts) => {
+                    let at = (starts[0].partition.partition, starts[0].record);
+                    assert!(self.batches.insert(at, starts).is_none(), "{at:?} runs twice at once");
+                }
                 Action::DeadLetter(order) => {
                     let at = (order.partition.partition, order.record);
                     assert!(self.writing.insert(at, *order).is_none(), "two dead letters of {at:?} at once");
@@ -249,9 +304,12 @@ impl Rig {
                 Action::Resume(name) => assert!(self.paused.remove(&name.partition), "{name} is not paused"),
                 Action::Release(entries) => self.released.push(entries),
                 Action::Cancel(ticket) => {
-                    let at = self.running.iter().find(|(_, start)| start.ticket == ticket).map(|(at, _)| *at);
+                    let alone = self.running.iter().find(|(_, start)| start.ticket == ticket);
+                    let batch = self.batches.iter().find(|(_, starts)| starts[0].ticket == ticket);
+                    let at = alone.map(|(at, _)| *at).or(batch.map(|(at, _)| *at));
                     let at = at.expect("only what runs is cancelled");
                     self.running.remove(&at);
+                    self.batches.remove(&at);
                     self.cancelled.push(at);
                 }
                 Action::Close(entries) => self.closed = Some(entries),

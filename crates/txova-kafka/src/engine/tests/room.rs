@@ -181,7 +181,7 @@ fn a_partition_that_comes_back_while_it_is_paused_is_resumed() {
 fn a_pause_not_yet_carried_out_is_forgotten_with_its_assignment() {
     let mut rig = room_for(1);
     rig.assign(0, 0);
-    let incoming = Incoming { offset: 0, key_hash: None, bytes: 1, record: 0 };
+    let incoming = Incoming { offset: 0, key_hash: None, bytes: 1, batch: None, record: 0 };
     assert_eq!(rig.engine.offer(&name(0), rig.epochs[&0], incoming, rig.now), Offered::Taken);
     rig.engine.lost(&[name(0)], rig.now);
     rig.assign(0, 0);

@@ -4,6 +4,7 @@
 //! `TXOVA_SIM_SEEDS=n` runs more worlds, `TXOVA_SIM_SEED=s` begins at a seed: alone, it runs that one world.
 
 mod actions;
+mod batches;
 mod checker;
 mod commit_checks;
 pub(crate) mod dice;
@@ -21,14 +22,19 @@ use self::dice::Dice;
 use self::log::Log;
 use self::world::World;
 use crate::config::Order;
-use crate::engine::{Retry, Settings};
+use crate::engine::{BatchLimits, Retry, Settings};
 use crate::transport::Committed;
 
 const SEEDS: u64 = 300;
 const STEPS: usize = 700;
 /// What must have happened somewhere: worlds where nothing happens prove nothing.
-const EVENTS: [&str; 26] = [
+const EVENTS: [&str; 32] = [
     "attempts restored",
+    "batch",
+    "batch cancelled",
+    "batch cut short",
+    "batch failed as a whole",
+    "batch with failures",
     "cancelled",
     "close",
     "commit of a member thrown out",
@@ -42,6 +48,7 @@ const EVENTS: [&str; 26] = [
     "dead letter written",
     "failure",
     "failure for good",
+    "held back in its batch",
     "known to be done",
     "metadata too large",
     "no room",
@@ -126,6 +133,13 @@ fn settings(dice: &mut Dice, seed: u64) -> Settings {
             max_elapsed: dice.chance(30).then(|| ms(dice.between(1, 20_000))),
             seed,
         },
+        batches: (0..dice.below(3))
+            .map(|_| BatchLimits {
+                max_records: dice.between(1, 8),
+                max_bytes: dice.between(1, 1500),
+                max_wait: ms(dice.below(300)),
+            })
+            .collect(),
         commit_every_records: dice.between(1, 20),
         commit_interval: ms(dice.between(1, 500)),
         max_metadata_bytes: if dice.chance(70) { 4096 } else { dice.between(0, 200) },

@@ -1,8 +1,8 @@
 //! Carries out what an engine asks, as a driver and a client would, and shows all of it to the checker.
 
-use super::world::{Work, World};
+use super::world::{Run, Work, World};
 use crate::client_error::ClientError;
-use crate::engine::Action;
+use crate::engine::{Action, Start};
 use crate::transport::CommitEntry;
 
 impl World {
@@ -29,9 +29,13 @@ impl World {
         match action {
             Action::Start(start) => {
                 self.checker.started(m, &start, &self.logs, self.now);
-                let p = start.partition.partition;
-                let epoch = self.checker.lease(m, p).map_or(0, |lease| lease.epoch);
-                self.members[m].running.push(Work { ticket: start.ticket, at: (p, start.record), epoch });
+                let run = Run { works: vec![self.work(m, &start)], is_batch: false };
+                self.members[m].running.push(run);
+            }
+            Action::StartBatch(starts) => {
+                self.checker.started_batch(m, &starts, &self.logs, self.now);
+                let works = starts.iter().map(|start| self.work(m, start)).collect();
+                self.members[m].running.push(Run { works, is_batch: true });
             }
             Action::DeadLetter(order) => {
                 self.checker.ordered_dead_letter(m, &order);
@@ -50,8 +54,11 @@ impl World {
             Action::Cancel(ticket) => {
                 self.checker.saw("cancelled");
                 let member = &mut self.members[m];
-                let place = member.running.iter().position(|work| work.ticket == ticket);
+                let place = member.running.iter().position(|run| run.works[0].ticket == ticket);
                 if let Some(place) = place {
+                    if member.running[place].is_batch {
+                        self.checker.saw("batch cancelled");
+                    }
                     member.late.push(member.running.swap_remove(place)); // else it ended by itself just before
                 }
             }
@@ -79,6 +86,12 @@ impl World {
             }
         }
         false
+    }
+
+    fn work(&self, m: usize, start: &Start<i64>) -> Work {
+        let p = start.partition.partition;
+        let epoch = self.checker.lease(m, p).map_or(0, |lease| lease.epoch);
+        Work { ticket: start.ticket, at: (p, start.record), epoch }
     }
 
     /// The client carries commands out in order: a commit sent before goes first.

@@ -150,16 +150,39 @@ impl Checker {
     }
 
     pub(super) fn started(&mut self, m: usize, start: &Start<i64>, logs: &[Log], now: Now) {
-        let (p, offset) = (start.partition.partition, start.record);
-        let at = format!("{p}@{offset} at member {m}");
+        let p = start.partition.partition;
+        let taken = self.lease(m, p).and_then(|lease| lease.taken.get(&start.record));
+        let batch = taken.and_then(|taken| taken.batch);
+        self.holds(batch.is_none(), || format!("{p}@{} is alone and goes with batches", start.record));
+        self.run_began(m);
+        self.record_started(m, start, &[], logs, now);
+    }
+
+    /// One handler more runs.
+    pub(super) fn run_began(&mut self, m: usize) {
         let running = self.leases_of(m).map(|(_, lease)| lease.count(Stage::Running)).sum::<usize>();
-        self.holds(running < self.settings.concurrency, || format!("bounded: {at} is one handler too many"));
+        self.holds(running < self.settings.concurrency, || format!("bounded: member {m} runs one too many"));
         let member = &self.members[&m];
         let going = !member.stopped && member.closing.is_none();
-        self.holds(going, || format!("close is bounded: {at} started after a stop or a close"));
+        self.holds(going, || {
+            format!("close is bounded: member {m} starts something after a stop or a close")
+        });
+    }
+
+    /// A record is with a handler; those `before` it are in the same batch.
+    pub(super) fn record_started(
+        &mut self,
+        m: usize,
+        start: &Start<i64>,
+        before: &[i64],
+        logs: &[Log],
+        now: Now,
+    ) {
+        let (p, offset) = (start.partition.partition, start.record);
+        let at = format!("{p}@{offset} at member {m}");
         if let Some(key) = self.lane(p, offset, logs) {
-            let mut before = self.unsettled[p as usize].range(..offset);
-            let first = before.find(|before| self.lane(p, **before, logs) == Some(key)).copied();
+            let mut earlier = self.unsettled[p as usize].range(..offset).filter(|at| !before.contains(at));
+            let first = earlier.find(|earlier| self.lane(p, **earlier, logs) == Some(key)).copied();
             self.holds(first.is_none(), || {
                 format!("key-order: {at} started before {first:?} of its key was settled")
             });
@@ -170,14 +193,14 @@ impl Checker {
         };
         let pinned = lease.pinned;
         let draining = lease.draining;
-        let behind = lease.unsettled_of_lane_before(offset);
+        let behind = lease.unsettled_of_lane_before(offset).filter(|earlier| !before.contains(earlier));
         let Some(taken) = lease.taken.get_mut(&offset) else {
             return self.holds(false, || format!("epoch: {at} started and was not taken in this assignment"));
         };
         let stage = taken.stage;
         let early = now.at < taken.not_before;
-        let attempts = taken.attempts;
-        taken.stage = Stage::Running;
+        let (attempts, owed) = (taken.attempts, std::mem::take(&mut taken.owed));
+        taken.becomes(if before.is_empty() { Stage::Running } else { Stage::Batched });
         self.holds(!draining, || format!("epoch: {at} started while its partition is given back"));
         self.holds(!pinned, || format!("a down DLQ pins: {at} started while its partition is pinned"));
         self.holds(matches!(stage, Stage::Waiting | Stage::BackingOff), || {
@@ -185,10 +208,10 @@ impl Checker {
         });
         self.holds(behind.is_none(), || format!("key-order: {at} overtook {behind:?} of its key"));
         self.holds(!early, || format!("retry: {at} started before its back-off was over"));
-        self.holds(stage == Stage::Waiting || attempts <= max_retries, || {
+        self.holds(stage == Stage::Waiting || owed || attempts <= max_retries, || {
             format!("retry: {at} started once too often")
         });
-        if stage == Stage::Waiting && attempts > 0 {
+        if stage == Stage::Waiting && attempts > 0 && !owed {
             self.saw("attempts restored");
         }
         self.saw("start");
@@ -215,13 +238,27 @@ impl Checker {
         outcome: &Outcome,
         now: Now,
     ) {
-        let retry = self.settings.retry.clone();
-        let Some(lease) = self.leases.get_mut(&(m, p)).filter(|lease| lease.epoch == epoch) else { return };
-        let Some(taken) = lease.taken.get_mut(&offset) else { return };
+        if self.run_ended(m, p, epoch) {
+            self.record_ended(m, (p, offset), outcome, now);
+        }
+    }
+
+    /// A handler's run ended; false where its assignment is over.
+    pub(super) fn run_ended(&mut self, m: usize, p: i32, epoch: u64) -> bool {
+        let counts = self.lease(m, p).is_some_and(|lease| lease.epoch == epoch);
         let member = self.members.get_mut(&m).expect("it runs");
-        if let Some(closing) = &mut member.closing {
+        if let Some(closing) = member.closing.as_mut().filter(|_| counts) {
             closing.drained += 1;
         }
+        counts
+    }
+
+    /// What a handler said of one record.
+    pub(super) fn record_ended(&mut self, m: usize, (p, offset): (i32, i64), outcome: &Outcome, now: Now) {
+        let retry = self.settings.retry.clone();
+        let Some(lease) = self.leases.get_mut(&(m, p)) else { return };
+        let Some(taken) = lease.taken.get_mut(&offset) else { return };
+        let member = self.members.get_mut(&m).expect("it runs");
         let failure = match outcome {
             Outcome::Handled(_) => None,
             Outcome::Failed(failure) => (failure.class != ErrorClass::Skip).then_some(failure),
@@ -233,11 +270,12 @@ impl Checker {
             return;
         };
         if failure.class == ErrorClass::Stop {
-            taken.stage = Stage::Stopped;
+            taken.becomes(Stage::Stopped);
             member.stopped = true;
             return self.saw("stop");
         }
         taken.attempts += 1;
+        taken.batch = None;
         let first = *taken.first_failure_ms.get_or_insert(now.unix_ms);
         let delay = retry.backoff.saturating_mul(1 << (taken.attempts - 1).min(20)).min(retry.max_backoff);
         let shortest = delay.mul_f64(1.0 - retry.jitter).max(failure.retry_after.unwrap_or_default());
@@ -251,7 +289,7 @@ impl Checker {
         let longer = longest + Duration::from_millis(1);
         taken.may_be_dead = last || retry.max_elapsed.is_some_and(|limit| over(longer, limit));
         let stage = if last { Stage::Writing } else { Stage::BackingOff };
-        taken.stage = stage;
+        taken.becomes(stage);
         taken.not_after = now.at + longest + Duration::from_micros(1);
         taken.not_before = now.at + shortest.saturating_sub(Duration::from_micros(1));
         lease.changed(now);

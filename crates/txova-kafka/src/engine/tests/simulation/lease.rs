@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::log::Entry;
 use crate::engine::offset_map::{Failing, OffsetMap};
-use crate::engine::{Moment, Now};
+use crate::engine::{BatchLimits, Moment, Now};
 
 pub(super) struct Lease {
     pub epoch: u64,
@@ -25,8 +25,14 @@ pub(super) struct Lease {
 }
 
 pub(super) struct Taken {
-    lane: Option<u64>,
-    bytes: usize,
+    pub lane: Option<u64>,
+    pub bytes: usize,
+    /// The batches it goes with, while it has not failed.
+    pub batch: Option<u32>,
+    /// Since when it was seen to wait for nothing but its batch.
+    free_since: Option<Moment>,
+    /// It failed with its batch, and has a run alone to come.
+    pub owed: bool,
     pub stage: Stage,
     /// Attempts that failed.
     pub attempts: u32,
@@ -42,7 +48,10 @@ pub(super) struct Taken {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     Waiting,
+    /// With a handler; the first of its batch.
     Running,
+    /// With a handler, in the batch of another.
+    Batched,
     BackingOff,
     /// Its dead letter is being written.
     Writing,
@@ -50,6 +59,13 @@ pub(super) enum Stage {
     Down,
     Stopped,
     Settled,
+}
+
+impl Taken {
+    pub(super) fn becomes(&mut self, stage: Stage) {
+        self.stage = stage;
+        self.free_since = None;
+    }
 }
 
 impl Lease {
@@ -73,6 +89,9 @@ impl Lease {
         let taken = Taken {
             lane,
             bytes: entry.bytes,
+            batch: entry.batch.filter(|_| failing.is_none()),
+            free_since: None,
+            owed: false,
             stage: if done { Stage::Settled } else { Stage::Waiting },
             attempts: failing.map_or(0, |failing| failing.attempts),
             first_failure_ms: failing.map(|failing| failing.first_failure_s * 1000),
@@ -131,15 +150,34 @@ impl Lease {
             .map(|(before, _)| before)
     }
 
-    /// A record that could start now: nothing before it in its lane, and no back-off that lasts.
-    pub(super) fn idle(&self, now: Now) -> Option<i64> {
-        let due = |taken: &Taken| match taken.stage {
-            Stage::Waiting => true,
-            Stage::BackingOff => now.at > taken.not_after,
+    /// A record that could start now: nothing before it in its lane, no back-off that lasts, no batch that may still fill.
+    pub(super) fn idle(&self, now: Now, batches: &[BatchLimits]) -> Option<i64> {
+        let due = |taken: &Taken| match (taken.stage, taken.batch) {
+            (Stage::Waiting, None) => true,
+            (Stage::Waiting, Some(batch)) => {
+                let wait = batches[batch as usize].max_wait;
+                taken.free_since.is_some_and(|since| since + wait <= now.at)
+            }
+            (Stage::BackingOff, _) => now.at > taken.not_after,
             _ => false,
         };
         let mut due = self.unsettled().filter(|(_, taken)| !self.pinned && due(taken));
         due.find(|(offset, _)| self.unsettled_of_lane_before(*offset).is_none()).map(|(offset, _)| offset)
+    }
+
+    /// Notes which records wait for nothing but their batch.
+    pub(super) fn note_free(&mut self, now: Now) {
+        let free: Vec<i64> = self
+            .unsettled()
+            .filter(|(_, taken)| taken.stage == Stage::Waiting && taken.free_since.is_none())
+            .map(|(offset, _)| offset)
+            .filter(|offset| self.unsettled_of_lane_before(*offset).is_none())
+            .collect();
+        for offset in free {
+            if let Some(taken) = self.taken.get_mut(&offset) {
+                taken.free_since = Some(now.at);
+            }
+        }
     }
 
     /// Where the group should go on.

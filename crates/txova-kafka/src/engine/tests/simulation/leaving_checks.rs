@@ -27,7 +27,8 @@ impl Checker {
     pub(super) fn over(&mut self, m: usize, p: i32) {
         let Some(lease) = self.leases.remove(&(m, p)) else { return };
         if let Some(closing) = &mut self.members.get_mut(&m).expect("it runs").closing {
-            let cut_off = lease.count(Stage::Running) + lease.count(Stage::Writing);
+            let cut_off =
+                lease.count(Stage::Running) + lease.count(Stage::Batched) + lease.count(Stage::Writing);
             closing.abandoned += cut_off;
             closing.returned += lease.in_flight().0 - cut_off;
         }
@@ -87,7 +88,9 @@ impl Checker {
         let fetching = going().find(|(p, lease)| lease.pinned && !paused(*p)).map(|(p, _)| p);
         let busy: usize = self.leases_of(m).map(|(_, lease)| lease.count(Stage::Running)).sum();
         let free = !stopped && busy < self.settings.concurrency;
-        let idle = going().find_map(|(p, lease)| lease.idle(now).filter(|_| free).map(|offset| (p, offset)));
+        let batches = &self.settings.batches;
+        let idle = going()
+            .find_map(|(p, lease)| lease.idle(now, batches).filter(|_| free).map(|offset| (p, offset)));
         let may_commit = self.members[&m].commit.is_none() && self.members[&m].no_commit_before <= now.at;
         let interval = self.settings.commit_interval;
         let committing = || self.leases_of(m).map(|(_, lease)| lease).filter(|lease| !lease.revoked);
@@ -101,5 +104,6 @@ impl Checker {
         self.holds(idle.is_none(), || {
             format!("nothing dropped: {idle:?} could start at member {m} and does not")
         });
+        self.leases.range_mut((m, i32::MIN)..=(m, i32::MAX)).for_each(|(_, lease)| lease.note_free(now));
     }
 }

@@ -9,6 +9,8 @@ pub(super) struct Entry {
     pub offset: i64,
     pub key: Option<u64>,
     pub bytes: usize,
+    /// The batches its handler takes.
+    pub batch: Option<u32>,
     pub nature: Nature,
 }
 
@@ -31,7 +33,7 @@ pub(super) struct Log {
 }
 
 impl Log {
-    pub(super) fn append(&mut self, dice: &mut Dice, keys: usize) -> i64 {
+    pub(super) fn append(&mut self, dice: &mut Dice, keys: usize, batches: usize) -> i64 {
         let gap = match dice.below(20) {
             0..14 => 0,
             14..19 => dice.between(1, 5),
@@ -44,7 +46,8 @@ impl Log {
             5..9 => Nature::Poison,
             _ => Nature::Sound,
         };
-        self.entries.insert(offset, Entry { offset, key, bytes: dice.between(1, 300), nature });
+        let batch = (batches > 0 && dice.chance(70)).then(|| dice.below(batches) as u32);
+        self.entries.insert(offset, Entry { offset, key, bytes: dice.between(1, 300), batch, nature });
         self.end = offset + 1;
         offset
     }

@@ -7,7 +7,7 @@ use crate::engine::mutation::{Mutation, break_engine};
 
 const SEEDS: u64 = 200;
 
-const ALL: [Mutation; 20] = [
+const ALL: [Mutation; 26] = [
     Mutation::CommitsPastUnsettled,
     Mutation::CommitsUnrunWhenLeaving,
     Mutation::FreesKeyInBackOff,
@@ -28,6 +28,12 @@ const ALL: [Mutation; 20] = [
     Mutation::NeverResumes,
     Mutation::ForgetsRefusedCommits,
     Mutation::KeepsLostPartitions,
+    Mutation::BatchesWaitToBeFull,
+    Mutation::BatchesHaveNoEnd,
+    Mutation::BatchesOvertake,
+    Mutation::BatchSettlesFailed,
+    Mutation::BatchFreesKey,
+    Mutation::BatchSpoilsAll,
 ];
 
 /// The first seed whose world shows the fault, and how.

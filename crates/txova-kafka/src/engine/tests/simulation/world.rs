@@ -9,8 +9,10 @@ use super::log::{Entry, Log, Nature};
 use crate::client_error::{ClientError, ClientErrorKind};
 use crate::engine::tests::rig::{error, failure, name};
 use crate::engine::{Engine, Incoming, Moment, Now, Offered, Settings, Ticket};
-use crate::outcome::{ErrorClass, Failure, HandlerId, Outcome};
+use crate::outcome::{BatchOutcome, ErrorClass, Failure, HandlerId, Outcome};
 use crate::transport::{CommitEntry, Committed};
+
+pub(super) const OK: Outcome = Outcome::Handled(HandlerId(0));
 
 pub(super) struct World {
     pub(super) dice: Dice,
@@ -30,6 +32,8 @@ pub(super) struct World {
     pub(super) calm: bool,
     pub(super) epoch: u64,
     pub(super) keys: usize,
+    /// Handlers that take batches.
+    batches: usize,
 }
 
 pub(super) struct Member {
@@ -37,9 +41,9 @@ pub(super) struct Member {
     pub(super) clients: BTreeMap<i32, Client>,
     /// Fetched and not yet offered.
     pub(super) channel: VecDeque<(i32, u64, VecDeque<Entry>)>,
-    pub(super) running: Vec<Work>,
+    pub(super) running: Vec<Run>,
     /// Handlers that were cancelled and may still answer.
-    pub(super) late: Vec<Work>,
+    pub(super) late: Vec<Run>,
     pub(super) writing: Vec<Work>,
     /// A commit sent; the answer once the broker has acted on it.
     pub(super) commit: Option<(Vec<CommitEntry>, Option<Answer>)>,
@@ -57,6 +61,13 @@ pub(super) struct Work {
     pub(super) ticket: Ticket,
     pub(super) at: (i32, i64),
     pub(super) epoch: u64,
+}
+
+/// One run of a handler.
+pub(super) struct Run {
+    /// One record's, or those of a batch.
+    pub(super) works: Vec<Work>,
+    pub(super) is_batch: bool,
 }
 
 /// The client's side of an assigned partition.
@@ -93,6 +104,7 @@ impl World {
         let partitions = dice.between(1, 4);
         let members = dice.between(1, 3);
         let keys = dice.between(1, 12);
+        let batches = settings.batches.len();
         let mut world = Self {
             dice,
             now: Now { at: Moment(5_000_000), unix_ms: 1_790_000_000_000 },
@@ -106,6 +118,7 @@ impl World {
             calm: false,
             epoch: 0,
             keys,
+            batches,
         };
         for m in 0..members {
             world.checker.began(m);
@@ -116,7 +129,7 @@ impl World {
     pub(super) fn produce(&mut self) {
         let p = self.dice.below(self.logs.len());
         for _ in 0..self.dice.between(1, 6) {
-            let offset = self.logs[p].append(&mut self.dice, self.keys);
+            let offset = self.logs[p].append(&mut self.dice, self.keys, self.batches);
             self.checker.produced(p, offset);
         }
     }
@@ -152,8 +165,8 @@ impl World {
     pub(super) fn offer(&mut self, m: usize) {
         let Some((p, epoch, mut entries)) = self.members[m].channel.pop_front() else { return };
         while let Some(entry) = entries.pop_front() {
-            let Entry { offset, key, bytes, .. } = entry;
-            let incoming = Incoming { offset, key_hash: key, bytes, record: offset };
+            let Entry { offset, key, bytes, batch, .. } = entry;
+            let incoming = Incoming { offset, key_hash: key, bytes, batch, record: offset };
             let answer = self.members[m].engine.offer(&name(p), epoch, incoming, self.now);
             self.checker.offered(m, p, epoch, entry, &answer, self.now);
             if matches!(answer, Offered::NoRoom(_)) {
@@ -168,14 +181,29 @@ impl World {
     pub(super) fn end(&mut self, m: usize) {
         let member = &mut self.members[m];
         if self.dice.chance(20) && !member.late.is_empty() {
-            let work = member.late.swap_remove(self.dice.below(member.late.len()));
-            return member.engine.outcome(work.ticket, Outcome::Handled(HandlerId(0)), self.now);
+            let run = member.late.swap_remove(self.dice.below(member.late.len()));
+            let tickets: Vec<Ticket> = run.works.iter().map(|work| work.ticket).collect();
+            return match run.is_batch {
+                false => member.engine.outcome(tickets[0], OK, self.now),
+                true => member.engine.batch_outcome(&tickets, BatchOutcome::Whole(OK), self.now),
+            };
         }
         if member.running.is_empty() {
             return;
         }
-        let work = member.running.swap_remove(self.dice.below(member.running.len()));
-        let nature = self.logs[work.at.0 as usize].entries[&work.at.1].nature;
+        let run = member.running.swap_remove(self.dice.below(member.running.len()));
+        if run.is_batch {
+            return self.end_batch(m, &run.works);
+        }
+        let work = run.works[0];
+        let outcome = self.failure_of(work.at).map_or(OK, |failure| Outcome::Failed(Box::new(failure)));
+        self.checker.ended(m, work.at, work.epoch, &outcome, self.now);
+        self.members[m].engine.outcome(work.ticket, outcome, self.now);
+    }
+
+    /// How the handler fails this record, if it does.
+    pub(super) fn failure_of(&mut self, at: (i32, i64)) -> Option<Failure> {
+        let nature = self.logs[at.0 as usize].entries[&at.1].nature;
         let class = match (nature, self.dice.below(1000)) {
             (Nature::Flawed, _) => Some(ErrorClass::Transient),
             (Nature::Poison, _) => Some(ErrorClass::Permanent),
@@ -186,13 +214,11 @@ impl World {
             (_, 180..183) => Some(ErrorClass::Stop),
             _ => None,
         };
-        let outcome = class.map_or(Outcome::Handled(HandlerId(0)), |class| {
+        class.map(|class| {
             let retry_after =
                 self.dice.chance(10).then(|| Duration::from_millis(self.dice.below(3000) as u64));
-            Outcome::Failed(Box::new(Failure { retry_after, ..failure(class) }))
-        });
-        self.checker.ended(m, work.at, work.epoch, &outcome, self.now);
-        self.members[m].engine.outcome(work.ticket, outcome, self.now);
+            Failure { retry_after, ..failure(class) }
+        })
     }
 
     /// The broker answers a dead letter.

@@ -1,0 +1,135 @@
+//! Batches in these worlds: how they end, and what the checker holds against them.
+
+use std::time::Duration;
+
+use super::checker::Checker;
+use super::lease::Stage;
+use super::log::Log;
+use super::world::{OK, Work, World};
+use crate::engine::{Now, Start};
+use crate::outcome::{BatchOutcome, ErrorClass, Failure, HandlerId, Outcome};
+
+impl World {
+    /// A batch ends: as a whole, or record by record, or before the end.
+    pub(super) fn end_batch(&mut self, m: usize, works: &[Work]) {
+        let each: Vec<Option<Failure>> = works.iter().map(|work| self.failure_of(work.at)).collect();
+        let mut failed = each.into_iter().enumerate();
+        let failed = failed.by_ref().filter_map(|(place, failure)| Some((place, Box::new(failure?))));
+        let mut failed: Vec<(usize, Box<Failure>)> = failed.collect();
+        let by = HandlerId(0);
+        let outcome = match failed.first().cloned() {
+            None => BatchOutcome::Whole(OK),
+            Some((_, failure)) if self.dice.chance(40) => BatchOutcome::Whole(Outcome::Failed(failure)),
+            Some((first, _)) if self.dice.chance(30) => {
+                failed.truncate(1);
+                BatchOutcome::Parts { by, failed, ran: first + 1 }
+            }
+            Some(_) => BatchOutcome::Parts { by, failed, ran: works.len() },
+        };
+        self.checker.ended_batch(m, works, &outcome, self.now);
+        let tickets: Vec<_> = works.iter().map(|work| work.ticket).collect();
+        self.members[m].engine.batch_outcome(&tickets, outcome, self.now);
+    }
+}
+
+impl Checker {
+    pub(super) fn started_batch(&mut self, m: usize, starts: &[Start<i64>], logs: &[Log], now: Now) {
+        let offsets: Vec<i64> = starts.iter().map(|start| start.record).collect();
+        let p = starts[0].partition.partition;
+        let at = format!("the batch {p}@{offsets:?} at member {m}");
+        let alike = starts.iter().all(|start| start.partition.partition == p);
+        self.holds(alike && offsets.is_sorted(), || format!("{at} is not of one partition, in order"));
+        let taken = |lease: &super::lease::Lease| -> Vec<(Option<u32>, usize)> {
+            let taken = offsets.iter().filter_map(|offset| lease.taken.get(offset));
+            taken.map(|taken| (taken.batch, taken.bytes)).collect()
+        };
+        let taken = self.lease(m, p).map(taken).unwrap_or_default();
+        let number = taken.first().and_then(|(batch, _)| *batch);
+        let of_one = number.is_some() && taken.iter().all(|(batch, _)| *batch == number);
+        self.holds(of_one, || format!("{at} is of several handlers, or of records that failed before"));
+        let limits = number.and_then(|number| self.settings.batches.get(number as usize).copied());
+        let bytes: usize = taken.iter().map(|(_, bytes)| bytes).sum();
+        let fits = limits.is_some_and(|limits| {
+            offsets.len() == 1 || offsets.len() <= limits.max_records && bytes <= limits.max_bytes
+        });
+        self.holds(fits, || format!("bounded: {at} has {bytes} bytes, and the limits are {limits:?}"));
+        self.run_began(m);
+        for (place, start) in starts.iter().enumerate() {
+            self.record_started(m, start, &offsets[..place], logs, now);
+        }
+        self.saw("batch");
+    }
+
+    pub(super) fn ended_batch(&mut self, m: usize, works: &[Work], outcome: &BatchOutcome, now: Now) {
+        let (p, epoch) = (works[0].at.0, works[0].epoch);
+        if !self.run_ended(m, p, epoch) {
+            return;
+        }
+        let offsets: Vec<i64> = works.iter().map(|work| work.at.1).collect();
+        let all = |outcome: &Outcome| vec![Some(outcome.clone()); works.len()];
+        let said: Vec<Option<Outcome>> = match outcome {
+            BatchOutcome::Whole(Outcome::Failed(failure)) if splits(failure) && works.len() > 1 => {
+                return self.split(m, p, &offsets, failure, now);
+            }
+            BatchOutcome::Whole(outcome) => all(outcome),
+            BatchOutcome::Parts { by, failed, ran } => {
+                self.saw(if *ran < works.len() { "batch cut short" } else { "batch with failures" });
+                let mut said = all(&Outcome::Handled(*by));
+                said[*ran..].fill(None);
+                for (place, failure) in failed {
+                    said[*place] = Some(Outcome::Failed(failure.clone()));
+                }
+                said
+            }
+        };
+        for (offset, said) in offsets.iter().zip(said) {
+            let behind = self.lease(m, p).and_then(|lease| lease.unsettled_of_lane_before(*offset));
+            match said {
+                Some(outcome) if behind.is_none() => self.record_ended(m, (p, *offset), &outcome, now),
+                said => {
+                    if said.is_some() {
+                        self.saw("held back in its batch");
+                    }
+                    self.waits(m, p, *offset);
+                }
+            }
+        }
+    }
+
+    /// The batch failed as a whole: an attempt of each, and the last of none.
+    fn split(&mut self, m: usize, p: i32, offsets: &[i64], failure: &Failure, now: Now) {
+        self.saw("batch failed as a whole");
+        let retry = self.settings.retry.clone();
+        for offset in offsets {
+            let behind = self.lease(m, p).and_then(|lease| lease.unsettled_of_lane_before(*offset));
+            let Some(lease) = self.leases.get_mut(&(m, p)) else { return };
+            lease.changed(now);
+            let Some(taken) = lease.taken.get_mut(offset) else { return };
+            taken.attempts += 1;
+            taken.batch = None;
+            taken.owed = true;
+            taken.may_be_dead = false;
+            taken.first_failure_ms.get_or_insert(now.unix_ms);
+            if behind.is_some() || failure.class == ErrorClass::Permanent {
+                taken.becomes(Stage::Waiting);
+                continue;
+            }
+            let delay = retry.backoff.min(retry.max_backoff);
+            let after = failure.retry_after.unwrap_or_default();
+            let moment = Duration::from_micros(1);
+            taken.becomes(Stage::BackingOff);
+            taken.not_before = now.at + delay.mul_f64(1.0 - retry.jitter).max(after).saturating_sub(moment);
+            taken.not_after = now.at + delay.mul_f64(1.0 + retry.jitter).max(after) + moment;
+        }
+    }
+
+    fn waits(&mut self, m: usize, p: i32, offset: i64) {
+        if let Some(taken) = self.leases.get_mut(&(m, p)).and_then(|lease| lease.taken.get_mut(&offset)) {
+            taken.becomes(Stage::Waiting);
+        }
+    }
+}
+
+fn splits(failure: &Failure) -> bool {
+    matches!(failure.class, ErrorClass::Transient | ErrorClass::Permanent)
+}

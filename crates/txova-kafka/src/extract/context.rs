@@ -1,0 +1,16 @@
+//! What is published for an event inherits from it.
+
+use txova_events::EventContext;
+
+use super::{FromEvent, Incoming};
+use crate::context::{Context, TraceContext};
+use crate::outcome::HandlerError;
+
+/// The event's own context. A handler of one event runs inside it anyway; a batch has no single cause, so its handler
+/// takes `Vec<(Event<T>, Context)>` and publishes inside [`context.scope(…)`](Context::scope).
+impl FromEvent for Context {
+    fn from_event(incoming: &Incoming<'_>) -> Result<Self, HandlerError> {
+        let trace = TraceContext::from_headers(incoming.headers());
+        Ok(Self::new(EventContext::caused_by(incoming.envelope), trace))
+    }
+}
