@@ -24,7 +24,7 @@ use crate::engine::{
 };
 use crate::outcome::{BatchOutcome, Outcome};
 use crate::record::{Record, TopicPartition};
-use crate::transport::{Batch, Command, GroupEvent, GroupMember};
+use crate::transport::{Batch, Command, Commit, CommitError, GroupEvent, GroupMember};
 
 use self::clock::Clock;
 use self::handlers::Handlers;
@@ -97,7 +97,7 @@ struct Assigned {
     token: CancellationToken,
 }
 
-type Answer = oneshot::Receiver<Result<(), ClientError>>;
+type Answer = oneshot::Receiver<Result<(), CommitError>>;
 
 pub(crate) struct Driver {
     settings: DriverSettings,
@@ -235,7 +235,7 @@ impl Driver {
                 }
                 Action::Commit(entries) => {
                     let (reply, answer) = oneshot::channel();
-                    self.member.commands.send(Command::Commit { entries, reply });
+                    self.member.commands.send(Command::Commit { commit: entries.into(), reply });
                     self.commit = Some(answer);
                 }
                 Action::Pause(partition) => {
@@ -254,7 +254,7 @@ impl Driver {
                 Action::Release(entries) => {
                     let (reply, answer) = oneshot::channel();
                     debug!(partitions = entries.len(), "giving revoked partitions back");
-                    self.member.commands.send(Command::Release { entries, reply });
+                    self.member.commands.send(Command::Release { commit: entries.into(), reply });
                     tokio::spawn(async move {
                         if let Ok(Err(error)) = answer.await {
                             warn!(%error, "the last commit of revoked partitions failed: records may come again");
@@ -264,7 +264,7 @@ impl Driver {
                 Action::Close(mut entries) => {
                     entries.retain(|_| !broken(Mutation::ClosesWithoutCommit));
                     let (reply, answer) = oneshot::channel();
-                    self.member.commands.send(Command::Close { entries, reply });
+                    self.member.commands.send(Command::Close { commit: entries.into(), reply });
                     self.close = Some(answer);
                 }
             }
@@ -298,8 +298,8 @@ impl Driver {
             Some(GroupEvent::Lost { .. }) if broken(Mutation::IgnoresLost) => {}
             Some(GroupEvent::Revoked { partitions }) => {
                 if broken(Mutation::ReleasesAtOnce) {
-                    let (reply, entries) = (oneshot::channel().0, Vec::new());
-                    self.member.commands.send(Command::Release { entries, reply });
+                    let (reply, commit) = (oneshot::channel().0, Commit::default());
+                    self.member.commands.send(Command::Release { commit, reply });
                 }
                 info!(?partitions, "revoked");
                 self.forget(&partitions);
@@ -374,22 +374,22 @@ impl Driver {
         self.engine.close(deadline);
     }
 
-    fn committed(&mut self, answer: Result<(), ClientError>) {
+    fn committed(&mut self, answer: Result<(), CommitError>) {
         if let Err(error) = &answer {
             warn!(%error, "a commit failed and is tried again");
         }
-        let told = answer.as_ref().copied();
+        let told = answer.as_ref().map(|()| ()).map_err(|failed| &failed.error);
         let told = if broken(Mutation::BelievesRefusedCommits) { Ok(()) } else { told };
         if !broken(Mutation::ForgetsCommitAnswers) {
             self.engine.committed(told, self.clock.now());
         }
     }
 
-    fn closed(&mut self, answer: Result<(), ClientError>) {
+    fn closed(&mut self, answer: Result<(), CommitError>) {
         if let Err(error) = &answer {
             warn!(%error, "the last commit failed: records may come again");
         }
-        self.report = Some(self.engine.closed(answer));
+        self.report = Some(self.engine.closed(answer.map_err(|failed| failed.error)));
     }
 
     fn done(&mut self, done: Done) {
@@ -458,10 +458,10 @@ impl Driver {
 }
 
 /// The answer, once it is there; never where none is awaited. Cancel-safe.
-async fn answered(slot: &mut Option<Answer>) -> Result<(), ClientError> {
+async fn answered(slot: &mut Option<Answer>) -> Result<(), CommitError> {
     let Some(answer) = slot else { return std::future::pending().await };
     let answer = answer.await.unwrap_or_else(|_| {
-        Err(ClientError::new(ClientErrorKind::Closed, "the client ended before it answered"))
+        Err(ClientError::new(ClientErrorKind::Closed, "the client ended before it answered").into())
     });
     *slot = None;
     answer

@@ -94,6 +94,18 @@ pub(crate) struct JoinOptions {
     /// How long the transport waits in a revocation for [`Command::Release`] before it gives the partitions up alone.
     /// The engine's own deadline is shorter.
     pub revoke_timeout: Duration,
+    /// Where it is given, each commit is a transaction, and can carry records.
+    pub transactions: Option<Transactions>,
+}
+
+/// How a member commits in transactions.
+#[derive(Clone, Debug)]
+pub(crate) struct Transactions {
+    /// Kafka's `transactional.id`. What a member that had it before left open is aborted when the next one joins; two that
+    /// live at once throw each other out.
+    pub id: String,
+    /// After this the brokers abort a transaction whose member is gone.
+    pub timeout: Duration,
 }
 
 /// Where a partition starts that has no committed offset.
@@ -144,18 +156,65 @@ pub(crate) trait Commands: Send + Sync {
 /// What the runtime tells a group member. Commands are carried out in order.
 pub(crate) enum Command {
     /// Commits, synchronously on the transport's side; `reply` gets the broker's answer.
-    Commit { entries: Vec<CommitEntry>, reply: oneshot::Sender<Result<(), ClientError>> },
+    Commit { commit: Commit, reply: CommitReply },
     /// Stops fetching a partition; records under way may still arrive. Ignored where that assignment is over: a newer one
     /// would never be resumed.
     Pause { partition: TopicPartition, epoch: u64 },
     /// Fetches a partition again.
     Resume { partition: TopicPartition, epoch: u64 },
-    /// The answer to a [`GroupEvent::Revoked`], the nth to the nth: commits `entries`, then gives the partitions back to
-    /// the group. One whose revocation is over, because it was lost or timed out, is refused.
-    Release { entries: Vec<CommitEntry>, reply: oneshot::Sender<Result<(), ClientError>> },
-    /// Commits `entries`, leaves the group and ends; `reply` gets the commit's answer before the group is left.
+    /// The answer to a [`GroupEvent::Revoked`], the nth to the nth: commits, then gives the partitions back to the group.
+    /// One whose revocation is over, because it was lost or timed out, is refused.
+    Release { commit: Commit, reply: CommitReply },
+    /// Commits, leaves the group and ends; `reply` gets the commit's answer before the group is left.
     /// [`GroupEvent::Closed`] is the last event. Revocations that come from leaving are not announced.
-    Close { entries: Vec<CommitEntry>, reply: oneshot::Sender<Result<(), ClientError>> },
+    Close { commit: Commit, reply: CommitReply },
+}
+
+/// Where the answer to a commit goes.
+///
+/// Without [`Transactions`] an error means that at least one entry is not known to be committed. With them an answer is
+/// exact: nothing at all is committed and none of the records will ever be seen. There is one exception, which cannot
+/// lead to a second writing: where the partitions were given up meanwhile, nobody here may say any more what became of it.
+pub(crate) type CommitReply = oneshot::Sender<Result<(), CommitError>>;
+
+/// What is committed together.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Commit {
+    pub entries: Vec<CommitEntry>,
+    /// Written in this order, and seen if and only if the entries are committed; none without [`Transactions`].
+    pub records: Vec<Arc<OutgoingRecord>>,
+}
+
+impl Commit {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.records.is_empty()
+    }
+}
+
+impl From<Vec<CommitEntry>> for Commit {
+    fn from(entries: Vec<CommitEntry>) -> Self {
+        Self { entries, records: Vec::new() }
+    }
+}
+
+/// Why a commit was not made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct CommitError {
+    pub error: ClientError,
+    /// The record that the broker never takes, by its place among the commit's: without it the same commit can be made.
+    pub refused: Option<usize>,
+}
+
+impl fmt::Display for CommitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl From<ClientError> for CommitError {
+    fn from(error: ClientError) -> Self {
+        Self { error, refused: None }
+    }
 }
 
 /// One partition's commit.

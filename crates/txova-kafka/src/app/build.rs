@@ -179,6 +179,7 @@ impl AppBuilder {
             max_poll_records: consumer.max_poll_records,
             // The engine answers before the client gives the partitions up alone.
             revoke_timeout: settings.revoke_timeout + Duration::from_secs(5),
+            transactions: None,
         };
         let (sender, control) = mpsc::unbounded_channel();
         let (ended, ends) = watch::channel(false);

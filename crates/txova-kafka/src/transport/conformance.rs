@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
-use super::Transport;
 use super::memory::Cluster;
+use super::{Commit, Transport};
 use crate::record::TopicPartition;
 
 mod closing;
@@ -20,6 +20,7 @@ mod reading;
 mod records;
 mod scripts;
 mod storm;
+mod transactions;
 
 /// The longest any event may take. Nothing sleeps: a test that hangs this long is broken.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -41,6 +42,10 @@ trait Bench {
     /// was aborted. Answers the end of the log; `None` where the brokers know no transactions.
     fn write_in_transactions(&self, partition: &TopicPartition, count: i64) -> BoxFuture<'_, Option<i64>>;
 
+    /// Begins a transaction of a producer of that transactional id, which writes the records and commits the entries for a
+    /// group that has no members yet, and leaves it open.
+    fn leave_open(&self, producer: &str, group: &str, commit: Commit) -> BoxFuture<'_, Box<dyn LeftOpen>>;
+
     /// Whether the brokers refuse metadata that is too long.
     fn limits_metadata(&self) -> bool {
         true
@@ -60,6 +65,12 @@ trait Bench {
     fn cluster(&self) -> Option<&Cluster> {
         None
     }
+}
+
+/// A transaction that was left open.
+trait LeftOpen: Send {
+    /// Commits it.
+    fn commit(self: Box<Self>) -> BoxFuture<'static, ()>;
 }
 
 /// Calls `$test!(module sentence)` for each sentence a group of one member can prove.
@@ -113,6 +124,24 @@ macro_rules! sentences_for_several_members {
     };
 }
 
+/// Calls `$test!(module sentence)` for each sentence about members that commit in transactions. librdkafka's mock brokers
+/// have transactions in name only: what is aborted there is seen.
+macro_rules! sentences_about_transactions {
+    ($test:ident) => {
+        $test!(transactions, the_records_of_a_commit_are_seen_with_its_offsets_and_in_its_order);
+        $test!(transactions, a_commit_that_is_refused_leaves_no_record_and_can_be_made_again);
+        $test!(transactions, a_commit_of_another_epoch_is_refused_with_its_records);
+        $test!(transactions, a_record_too_large_is_named_and_the_rest_can_be_committed_without_it);
+        $test!(transactions, records_without_offsets_or_without_transactions_are_refused);
+        $test!(transactions, a_close_commits_its_records);
+        $test!(transactions, a_partition_comes_only_when_no_open_transaction_commits_for_it);
+        $test!(transactions, nothing_behind_an_open_transaction_is_seen);
+        $test!(transactions, who_joins_under_an_id_ends_what_its_last_owner_left_open);
+        $test!(transactions, a_release_commits_its_records_before_the_partition_moves);
+        $test!(transactions, a_member_that_was_thrown_out_by_its_id_goes_on);
+    };
+}
+
 /// Calls `$test!(module sentence)` for each sentence that takes a script.
 macro_rules! sentences_with_a_script {
     ($test:ident) => {
@@ -139,4 +168,7 @@ macro_rules! sentences_with_a_script {
     };
 }
 
-use {sentences_for_one_member, sentences_for_several_members, sentences_with_a_script};
+use {
+    sentences_about_transactions, sentences_for_one_member, sentences_for_several_members,
+    sentences_with_a_script,
+};

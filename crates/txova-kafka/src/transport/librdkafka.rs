@@ -2,6 +2,7 @@
 //! retries. Every call that can block runs on a thread of the client's own, never on a caller's.
 
 mod admin;
+mod committer;
 mod config;
 mod context;
 mod deliveries;
@@ -20,6 +21,8 @@ mod rebalance;
 mod slots;
 #[cfg(test)]
 mod tests;
+mod transaction;
+mod transactor;
 mod worker;
 
 use std::sync::Arc;

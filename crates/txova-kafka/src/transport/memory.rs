@@ -33,15 +33,18 @@ mod random;
 mod reader;
 mod signal;
 mod state;
+mod transactions;
 
 pub use faults::{CommitFault, ProduceFault};
 pub use inspect::{CommitRecord, MemberView};
+#[cfg(test)]
+pub(in crate::transport) use transactions::TransactionId;
 
 /// A Kafka cluster in memory, for tests of handlers and services: no broker, no network, no waiting.
 ///
 /// It behaves as Kafka does where a service can tell: partitions by the key's murmur2 hash, consumer groups that rebalance
-/// step by step (cooperative) or all at once, commits that are refused from members whose time is over, offsets with
-/// holes. Time is tokio's: under `#[tokio::test(start_paused = true)]` minutes of timeouts pass in microseconds, and on a
+/// step by step (cooperative) or all at once, commits that are refused from members whose time is over, transactions
+/// nobody sees before they are committed, offsets with holes. Time is tokio's: under `#[tokio::test(start_paused = true)]` minutes of timeouts pass in microseconds, and on a
 /// current-thread runtime a run repeats exactly, for each [seed](Self::with_seed).
 ///
 /// A clone is the same cluster. Consumers and producers run as tasks on the runtime they were opened on.
@@ -171,6 +174,9 @@ impl Transport for Cluster {
             }
             if state.broker_away {
                 let _ = events.send(GroupEvent::Trouble(faults::unreachable_error()));
+            }
+            if let Some(transactions) = &options.transactions {
+                state.take_over(&transactions.id);
             }
             let group: &mut Group = state.groups.entry(name.clone()).or_default();
             group.members.insert(id, Member::new(options, events));

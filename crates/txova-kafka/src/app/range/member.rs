@@ -176,17 +176,17 @@ impl Pump {
             Command::Resume { partition, .. } => {
                 self.paused.remove(&partition);
             }
-            Command::Commit { entries, reply } => {
-                self.note(entries);
+            Command::Commit { commit, reply } => {
+                self.note(commit.entries);
                 let _ = reply.send(Ok(())); // the asker may be gone
                 self.look_whether_settled();
             }
             Command::Release { reply, .. } => {
                 let error = ClientError::new(ClientErrorKind::StaleMember, "nothing is taken back here");
-                let _ = reply.send(Err(error));
+                let _ = reply.send(Err(error.into()));
             }
-            Command::Close { entries, reply } => {
-                self.note(entries);
+            Command::Close { commit, reply } => {
+                self.note(commit.entries);
                 let _ = reply.send(Ok(()));
                 let _ = self.events.send(GroupEvent::Closed);
                 return true;

@@ -6,7 +6,7 @@ use super::probe::{Probe, entry, numbered, options, within, write};
 use super::{Bench, PATIENCE};
 use crate::client_error::ClientErrorKind;
 use crate::record::TopicPartition;
-use crate::transport::Command;
+use crate::transport::{Command, Commit, CommitError};
 
 pub(super) async fn close_commits_its_entries_and_ends_with_closed(bench: &dyn Bench) {
     let (topic, group) = (bench.topic(1).await, bench.group());
@@ -26,13 +26,14 @@ pub(super) async fn commands_after_close_are_answered_with_errors(bench: &dyn Be
     let partition = TopicPartition::new(&*topic, 0);
     let mut member = Probe::assigned(bench, options(&bench.group(), &topic), 1).await;
     member.close(Vec::new()).await.expect("nothing to commit");
-    let kind = |answer: Result<(), crate::ClientError>| answer.map_err(|error| error.kind);
-    assert_eq!(kind(member.commit(vec![entry(&partition, 1, "")]).await), Err(ClientErrorKind::Closed));
+    let kind = |answer: Result<(), CommitError>| answer.map_err(|failed| failed.error.kind);
+    let refused = member.commit(vec![entry(&partition, 1, "")]).await;
+    assert_eq!(refused.map_err(|error| error.kind), Err(ClientErrorKind::Closed));
     let (reply, answer) = oneshot::channel();
-    member.send(Command::Release { entries: Vec::new(), reply });
+    member.send(Command::Release { commit: Commit::default(), reply });
     assert_eq!(kind(within("an answer", answer).await.expect("an answer")), Err(ClientErrorKind::Closed));
     let (reply, answer) = oneshot::channel();
-    member.send(Command::Close { entries: Vec::new(), reply });
+    member.send(Command::Close { commit: Commit::default(), reply });
     assert_eq!(kind(within("an answer", answer).await.expect("an answer")), Err(ClientErrorKind::Closed));
     member.send(Command::Pause { partition, epoch: 1 });
 }

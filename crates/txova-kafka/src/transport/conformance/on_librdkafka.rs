@@ -5,16 +5,17 @@ use std::sync::Mutex;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use uuid::Uuid;
 
-use super::{Bench, PATIENCE};
+use super::{Bench, LeftOpen, PATIENCE};
 use crate::record::TopicPartition;
 use crate::transport::librdkafka::Librdkafka;
 use crate::transport::librdkafka::mock::MockKafka;
 use crate::transport::properties::ClientProperties;
-use crate::transport::{NewTopic, Transport};
+use crate::transport::{Commit, NewTopic, Transport};
 
 /// Names a real Kafka for tests, as `host:port,…`.
 const BROKERS: &str = "TXOVA_KAFKA_BROKERS";
@@ -78,6 +79,17 @@ impl Bench for OnLibrdkafka {
         .boxed()
     }
 
+    fn leave_open(&self, producer: &str, group: &str, commit: Commit) -> BoxFuture<'_, Box<dyn LeftOpen>> {
+        let (brokers, producer, group) = (self.brokers.clone(), producer.to_owned(), group.to_owned());
+        async move {
+            let opening =
+                tokio::task::spawn_blocking(move || leave_open(&brokers, &producer, &group, &commit));
+            let left: Box<dyn LeftOpen> = Box::new(Open(opening.await.expect("the transaction")));
+            left
+        }
+        .boxed()
+    }
+
     fn limits_metadata(&self) -> bool {
         self.free_topics.is_none()
     }
@@ -91,14 +103,55 @@ impl Bench for OnLibrdkafka {
     }
 }
 
-/// The transport has no transactions yet, so that the client's own are used. They block.
-fn write_in_transactions(brokers: &str, partition: &TopicPartition, count: i64) -> i64 {
+/// A bare producer with a transactional id. Its calls block.
+fn bare_producer(brokers: &str, id: &str) -> BaseProducer {
     let mut config = ClientConfig::new();
-    config
-        .set("bootstrap.servers", brokers)
-        .set("transactional.id", format!("txova-test-{}", Uuid::new_v4()));
+    config.set("bootstrap.servers", brokers).set("transactional.id", id);
     let producer: BaseProducer = config.create().expect("the properties are good");
     producer.init_transactions(PATIENCE).expect("transactions");
+    producer
+}
+
+/// Of a group that has no members a broker takes a transaction's offsets without asking who commits.
+fn leave_open(brokers: &str, id: &str, group: &str, commit: &Commit) -> BaseProducer {
+    let producer = bare_producer(brokers, id);
+    producer.begin_transaction().expect("a transaction");
+    for record in &commit.records {
+        let native = BaseRecord::to(&record.topic).key(record.key.as_deref().unwrap_or_default());
+        let native = native.payload(record.value.as_deref().unwrap_or_default());
+        let native = native.partition(record.partition.unwrap_or_default());
+        producer.send(native).map_err(|(error, _)| error).expect("there is room");
+    }
+    producer.flush(PATIENCE).expect("the records are written");
+    let mut offsets = TopicPartitionList::new();
+    for entry in &commit.entries {
+        let offset = Offset::Offset(entry.offset);
+        offsets
+            .add_partition_offset(&entry.partition.topic, entry.partition.partition, offset)
+            .expect("an offset");
+    }
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", brokers).set("group.id", group);
+    let asker: BaseConsumer = config.create().expect("the properties are good");
+    let nobody = asker.group_metadata().expect("a consumer has a group");
+    if !commit.entries.is_empty() {
+        producer.send_offsets_to_transaction(&offsets, &nobody, PATIENCE).expect("the group has no members");
+    }
+    producer
+}
+
+struct Open(BaseProducer);
+
+impl LeftOpen for Open {
+    fn commit(self: Box<Self>) -> BoxFuture<'static, ()> {
+        let ending =
+            tokio::task::spawn_blocking(move || self.0.commit_transaction(PATIENCE).expect("the commit"));
+        ending.map(|ended| ended.expect("no panic")).boxed()
+    }
+}
+
+fn write_in_transactions(brokers: &str, partition: &TopicPartition, count: i64) -> i64 {
+    let producer = bare_producer(brokers, &format!("txova-test-{}", Uuid::new_v4()));
     for number in 0..=count {
         producer.begin_transaction().expect("a transaction");
         let value = number.to_string();
@@ -148,7 +201,9 @@ mod on_mock {
 mod on_kafka {
     use std::io::Write;
 
-    use super::super::{sentences_for_one_member, sentences_for_several_members};
+    use super::super::{
+        sentences_about_transactions, sentences_for_one_member, sentences_for_several_members,
+    };
     use super::*;
 
     /// The real Kafka, or `None` and a line that says what is left out.
@@ -181,4 +236,5 @@ mod on_kafka {
 
     sentences_for_one_member!(on_kafka);
     sentences_for_several_members!(on_kafka);
+    sentences_about_transactions!(on_kafka);
 }

@@ -6,11 +6,14 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::probe::{Probe, numbered, options, until_all, write};
-use super::{Bench, sentences_for_one_member, sentences_for_several_members, sentences_with_a_script};
+use super::{
+    Bench, LeftOpen, sentences_about_transactions, sentences_for_one_member, sentences_for_several_members,
+    sentences_with_a_script,
+};
 use crate::client_error::ClientErrorKind;
 use crate::record::{OutgoingRecord, Record, TopicPartition};
-use crate::transport::Transport;
-use crate::transport::memory::Cluster;
+use crate::transport::memory::{Cluster, TransactionId};
+use crate::transport::{Commit, Transport};
 
 struct OnMemory {
     cluster: Cluster,
@@ -48,8 +51,26 @@ impl Bench for OnMemory {
         std::future::ready(Some(end)).boxed()
     }
 
+    fn leave_open(&self, producer: &str, group: &str, commit: Commit) -> BoxFuture<'_, Box<dyn LeftOpen>> {
+        let id = self.cluster.leave_open(producer, group, &commit).expect("the records are good");
+        let left: Box<dyn LeftOpen> = Box::new(Open { cluster: self.cluster.clone(), id });
+        std::future::ready(left).boxed()
+    }
+
     fn cluster(&self) -> Option<&Cluster> {
         Some(&self.cluster)
+    }
+}
+
+struct Open {
+    cluster: Cluster,
+    id: TransactionId,
+}
+
+impl LeftOpen for Open {
+    fn commit(self: Box<Self>) -> BoxFuture<'static, ()> {
+        self.cluster.end(self.id, true);
+        std::future::ready(()).boxed()
     }
 }
 
@@ -78,6 +99,7 @@ macro_rules! on_memory {
 
 sentences_for_one_member!(on_memory);
 sentences_for_several_members!(on_memory);
+sentences_about_transactions!(on_memory);
 sentences_with_a_script!(on_memory);
 
 #[test]

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -13,8 +14,8 @@ use super::{Bench, PATIENCE};
 use crate::client_error::ClientError;
 use crate::record::{OutgoingRecord, Record, TopicPartition};
 use crate::transport::{
-    Assignment, Batch, Command, CommitEntry, Delivery, GroupEvent, GroupMember, JoinOptions, OutOfRange,
-    Producer, StartAt, Transport,
+    Assignment, Batch, Command, Commit, CommitEntry, CommitError, Delivery, GroupEvent, GroupMember,
+    JoinOptions, OutOfRange, Producer, StartAt, Transport,
 };
 
 /// Waits for `future`, but not for ever.
@@ -36,6 +37,7 @@ pub(super) fn options(group: &str, topic: &str) -> JoinOptions {
         out_of_range: OutOfRange::Fail,
         max_poll_records: 500,
         revoke_timeout: PATIENCE / 3,
+        transactions: None,
     }
 }
 
@@ -168,7 +170,7 @@ impl Probe {
                 }
                 if self.revoked.take_if(|revoked| revoked.is_empty()).is_some() {
                     let (reply, _) = oneshot::channel();
-                    self.send(Command::Release { entries: Vec::new(), reply }); // each is answered, also when lost
+                    self.send(Command::Release { commit: Commit::default(), reply }); // each is answered, also when lost
                 }
                 self.lost.extend(partitions);
             }
@@ -237,17 +239,44 @@ impl Probe {
 
     pub(super) async fn commit(&self, entries: Vec<CommitEntry>) -> Result<(), ClientError> {
         let (reply, answer) = oneshot::channel();
-        self.send(Command::Commit { entries: self.in_epoch(entries), reply });
+        self.send(Command::Commit { commit: self.in_epoch(entries).into(), reply });
+        within("the commit's answer", answer).await.expect("every command is answered").map_err(|it| it.error)
+    }
+
+    /// Commits entries together with records.
+    pub(super) async fn commit_with(
+        &self,
+        entries: Vec<CommitEntry>,
+        records: Vec<OutgoingRecord>,
+    ) -> Result<(), CommitError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Command::Commit { commit: self.together(entries, records), reply });
         within("the commit's answer", answer).await.expect("every command is answered")
+    }
+
+    /// Entries in the newest epoch, and records.
+    pub(super) fn together(&self, entries: Vec<CommitEntry>, records: Vec<OutgoingRecord>) -> Commit {
+        Commit { entries: self.in_epoch(entries), records: records.into_iter().map(Arc::new).collect() }
     }
 
     /// Answers the revocation there is.
     pub(super) async fn release(&mut self, entries: Vec<CommitEntry>) -> Result<(), ClientError> {
+        self.release_with(entries, Vec::new()).await
+    }
+
+    pub(super) async fn release_with(
+        &mut self,
+        entries: Vec<CommitEntry>,
+        records: Vec<OutgoingRecord>,
+    ) -> Result<(), ClientError> {
         let revoked = self.revoked.take().expect("there is a revocation to answer");
         self.owned.retain(|partition, _| !revoked.contains(partition));
         let (reply, answer) = oneshot::channel();
-        self.send(Command::Release { entries: self.in_epoch(entries), reply });
-        within("the release's answer", answer).await.expect("every command is answered")
+        self.send(Command::Release { commit: self.together(entries, records), reply });
+        within("the release's answer", answer)
+            .await
+            .expect("every command is answered")
+            .map_err(|it| it.error)
     }
 
     /// Answers a revocation, if there is one, with all that was seen.
@@ -259,8 +288,16 @@ impl Probe {
     }
 
     pub(super) async fn close(&mut self, entries: Vec<CommitEntry>) -> Result<(), ClientError> {
+        self.close_with(entries, Vec::new()).await
+    }
+
+    pub(super) async fn close_with(
+        &mut self,
+        entries: Vec<CommitEntry>,
+        records: Vec<OutgoingRecord>,
+    ) -> Result<(), ClientError> {
         let (reply, answer) = oneshot::channel();
-        self.send(Command::Close { entries: self.in_epoch(entries), reply });
+        self.send(Command::Close { commit: self.together(entries, records), reply });
         let answer = within("the answer to Close", answer).await.expect("every command is answered");
         within("Closed", async {
             while !self.closed {
@@ -269,7 +306,7 @@ impl Probe {
             }
         })
         .await;
-        answer
+        answer.map_err(|it| it.error)
     }
 }
 

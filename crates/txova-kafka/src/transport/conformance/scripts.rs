@@ -86,7 +86,7 @@ pub(super) async fn a_revocation_that_ends_during_its_commit_gives_nothing_of_th
     script(bench).delay_commits(&group, Duration::from_secs(1));
     let (reply, answer) = oneshot::channel();
     let entries = member.in_epoch(vec![entry(&zero, 0, "")]);
-    member.send(Command::Release { entries, reply });
+    member.send(Command::Release { commit: entries.into(), reply });
     script(bench).wait_until(|cluster| cluster.committed_by(&group, &zero).is_some()).await;
     script(bench).lose(&group, &zero).expect("somebody has it");
     script(bench).revoke(&group, &one).expect("somebody has it");

@@ -5,7 +5,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 
 use super::super::properties::ClientProperties;
-use super::super::{JoinOptions, OutOfRange};
+use super::super::{JoinOptions, OutOfRange, Transactions};
 use crate::client_error::{ClientError, ClientErrorKind};
 
 /// A reader assigns partitions itself, but librdkafka wants a group's name for that; no member ever joins it.
@@ -86,6 +86,24 @@ impl Settings {
         if config.get("request.required.acks").is_none() {
             default(&mut config, "acks", "all");
         }
+        config
+    }
+
+    /// A producer that writes in transactions, which only an idempotent one can. A record that waits longer than its
+    /// transaction may take is of no use.
+    pub(super) fn transactional_producer(&self, transactions: &Transactions) -> ClientConfig {
+        let timeout_ms = transactions.timeout.as_millis().to_string();
+        let mut config = self.with(&self.properties.producer);
+        for name in ["acks", "request.required.acks", "message.timeout.ms", "socket.timeout.ms"] {
+            config.remove(name);
+        }
+        config.set("acks", "all");
+        config.set("enable.idempotence", "true");
+        config.set("retries", i32::MAX.to_string());
+        config.set("max.in.flight.requests.per.connection", "5");
+        config.set("delivery.timeout.ms", &timeout_ms);
+        config.set("transaction.timeout.ms", &timeout_ms);
+        config.set("transactional.id", &transactions.id);
         config
     }
 

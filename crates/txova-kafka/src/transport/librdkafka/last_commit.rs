@@ -5,44 +5,27 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::Consumer as _;
-
-use super::super::CommitEntry;
-use super::member::{Owned, commit};
-use super::worker::Consumer;
+use super::committer::Committed;
 use crate::client_error::{ClientError, ClientErrorKind};
 
 /// Between two tries. The group is through as soon as its slowest member has joined.
 const AGAIN_AFTER: Duration = Duration::from_millis(50);
 
-/// Commits and waits for the broker, and for the group where it is rebalancing, until `until` at the latest.
-pub(super) fn last_commit(
-    consumer: &Consumer,
-    owned: &Owned,
-    entries: &[CommitEntry],
-    until: Instant,
-) -> Result<(), ClientError> {
-    once_stable(
-        until,
-        || owned.check(entries),
-        || consumer.assignment_lost(),
-        || if entries.is_empty() { Ok(()) } else { commit(consumer, entries) },
-    )
-}
-
 /// The broker refuses commits between JoinGroup and SyncGroup (`REBALANCE_IN_PROGRESS`), and those of the generation
 /// before (`ILLEGAL_GENERATION`) until the client knows the new one. Partitions that were not given back stay this
 /// member's through it all, so that the same commit is right afterwards.
-fn once_stable(
+///
+/// Commits until then, and until `until` at the latest.
+pub(super) fn once_stable(
     until: Instant,
     owned: impl Fn() -> Result<(), ClientError>,
     lost: impl Fn() -> bool,
-    mut commit: impl FnMut() -> Result<(), ClientError>,
-) -> Result<(), ClientError> {
+    mut commit: impl FnMut() -> Committed,
+) -> Committed {
     loop {
         owned()?;
         let answer = commit();
-        let between = matches!(&answer, Err(error) if error.kind == ClientErrorKind::StaleMember);
+        let between = matches!(&answer, Err(failed) if failed.error.kind == ClientErrorKind::StaleMember);
         if !between || lost() || Instant::now() + AGAIN_AFTER >= until {
             return answer;
         }
@@ -56,8 +39,12 @@ mod tests {
 
     use super::*;
 
-    fn stale() -> Result<(), ClientError> {
+    fn gone() -> Result<(), ClientError> {
         Err(ClientError::new(ClientErrorKind::StaleMember, "RebalanceInProgress"))
+    }
+
+    fn stale() -> Committed {
+        Ok(gone()?)
     }
 
     fn soon() -> Instant {
@@ -85,13 +72,13 @@ mod tests {
         assert_eq!(once_stable(soon(), || Ok(()), || true, commit), stale(), "lost");
         assert_eq!(once_stable(Instant::now(), || Ok(()), || false, commit), stale(), "late");
         assert_eq!(tries.get(), 2);
-        assert_eq!(once_stable(soon(), stale, || false, commit), stale(), "no longer owned");
+        assert_eq!(once_stable(soon(), gone, || false, commit), stale(), "no longer owned");
         assert_eq!(tries.get(), 2, "what is no longer owned is not even tried");
     }
 
     #[test]
     fn any_other_refusal_is_answered_at_once() {
-        let refused = || Err(ClientError::new(ClientErrorKind::Authorization, "not for you"));
+        let refused = || Err(ClientError::new(ClientErrorKind::Authorization, "not for you").into());
         assert_eq!(once_stable(soon(), || Ok(()), || false, refused), refused());
     }
 }

@@ -4,23 +4,24 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
-use rdkafka::TopicPartitionList;
-use rdkafka::consumer::{CommitMode, Consumer as _};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::topic_partition_list::Offset;
-use tokio::sync::{mpsc as channel, oneshot};
+use rdkafka::consumer::Consumer as _;
+use tokio::sync::mpsc as channel;
 
-use super::super::{Command, Commands, CommitEntry, GroupEvent, GroupMember, JoinOptions};
+use super::super::{
+    Command, Commands, Commit, CommitEntry, CommitReply, GroupEvent, GroupMember, JoinOptions,
+};
+use super::committer::{Committed, Committer};
 use super::config::{Settings, check_name, refused};
 use super::context::Context;
 use super::outbox::{self, Outbox};
+use super::own_thread;
 use super::poll_loop::PollLoop;
+use super::transactor::Transactor;
 use super::worker::{Consumer, Worker};
-use super::{errors, own_thread};
 use crate::client_error::{ClientError, ClientErrorKind};
 use crate::record::TopicPartition;
 
-pub(super) fn join(settings: &Settings, options: JoinOptions) -> Result<GroupMember, ClientError> {
+pub(super) fn join(settings: &Arc<Settings>, options: JoinOptions) -> Result<GroupMember, ClientError> {
     check_name("the group", &options.group)?;
     for topic in &options.topics {
         check_name("the topic", topic)?;
@@ -38,11 +39,22 @@ pub(super) fn join(settings: &Settings, options: JoinOptions) -> Result<GroupMem
     let (events, events_out) = channel::unbounded_channel();
     let (batches, batches_out) = channel::channel(outbox::CAPACITY);
     let (orders, orders_in) = mpsc::channel();
-    let mailbox = Mailbox { orders, worker: worker.clone(), owned: owned.clone() };
+    let committer = match &options.transactions {
+        None => Committer::Plain { worker: worker.clone(), owned: owned.clone() },
+        Some(transactions) => Committer::InTransactions(Transactor::start(
+            settings,
+            transactions,
+            &consumer,
+            owned.clone(),
+            &events,
+        )?),
+    };
+    let mailbox = Mailbox { orders, committer: committer.clone() };
     let brokers = settings.bootstrap.clone();
     let poll_loop = PollLoop::new(
         consumer,
         worker,
+        committer,
         orders_in,
         events.clone(),
         Outbox::new(batches),
@@ -65,25 +77,21 @@ pub(super) fn join(settings: &Settings, options: JoinOptions) -> Result<GroupMem
 /// a release or a close commits behind the commits sent before it, so the order holds.
 struct Mailbox {
     orders: mpsc::Sender<Order>,
-    worker: Worker,
-    owned: Owned,
+    committer: Committer,
 }
 
 impl Commands for Mailbox {
     fn send(&self, command: Command) {
         let order = match command {
-            Command::Commit { entries, reply } => {
-                let (reply, owned) = (Reply::new(reply), self.owned.clone());
-                self.worker.run(move |consumer| {
-                    let result = owned.check(&entries).and_then(|()| commit(consumer, &entries));
-                    reply.send(result);
-                });
+            Command::Commit { commit, reply } => {
+                let reply = Reply::new(reply);
+                self.committer.run(commit, move |result| reply.send(result));
                 return;
             }
             Command::Pause { partition, epoch } => Order::Pause(partition, epoch),
             Command::Resume { partition, epoch } => Order::Resume(partition, epoch),
-            Command::Release { entries, reply } => Order::Release { entries, reply: Reply::new(reply) },
-            Command::Close { entries, reply } => Order::Close { entries, reply: Reply::new(reply) },
+            Command::Release { commit, reply } => Order::Release { commit, reply: Reply::new(reply) },
+            Command::Close { commit, reply } => Order::Close { commit, reply: Reply::new(reply) },
         };
         let _ = self.orders.send(order); // a dropped order answers by itself: see Reply
     }
@@ -93,19 +101,19 @@ impl Commands for Mailbox {
 pub(super) enum Order {
     Pause(TopicPartition, u64),
     Resume(TopicPartition, u64),
-    Release { entries: Vec<CommitEntry>, reply: Reply },
-    Close { entries: Vec<CommitEntry>, reply: Reply },
+    Release { commit: Commit, reply: Reply },
+    Close { commit: Commit, reply: Reply },
 }
 
 /// An answer that is never forgotten: dropped unsent, it says that the member is closed.
-pub(super) struct Reply(Option<oneshot::Sender<Result<(), ClientError>>>);
+pub(super) struct Reply(Option<CommitReply>);
 
 impl Reply {
-    fn new(sender: oneshot::Sender<Result<(), ClientError>>) -> Self {
+    fn new(sender: CommitReply) -> Self {
         Self(Some(sender))
     }
 
-    pub(super) fn send(mut self, result: Result<(), ClientError>) {
+    pub(super) fn send(mut self, result: Committed) {
         if let Some(sender) = self.0.take() {
             let _ = sender.send(result); // the asker has given up
         }
@@ -115,7 +123,7 @@ impl Reply {
 impl Drop for Reply {
     fn drop(&mut self) {
         if let Some(sender) = self.0.take() {
-            let _ = sender.send(Err(closed()));
+            let _ = sender.send(Err(closed().into()));
         }
     }
 }
@@ -135,6 +143,12 @@ impl Owned {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
+    /// Those of the entries whose assignment goes on.
+    pub(super) fn still(&self, entries: &[CommitEntry]) -> Vec<CommitEntry> {
+        let owned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        entries.iter().filter(|entry| owned.get(&entry.partition) == Some(&entry.epoch)).cloned().collect()
+    }
+
     pub(super) fn check(&self, entries: &[CommitEntry]) -> Result<(), ClientError> {
         let owned = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match entries.iter().find(|entry| owned.get(&entry.partition) != Some(&entry.epoch)) {
@@ -148,43 +162,4 @@ impl Owned {
             }
         }
     }
-}
-
-/// Commits and waits for the broker. An error means that at least one entry is not known to be committed.
-pub(super) fn commit(consumer: &Consumer, entries: &[CommitEntry]) -> Result<(), ClientError> {
-    if entries.is_empty() {
-        return Ok(());
-    }
-    match commit_all(consumer, entries) {
-        // One entry's metadata fails the call but not the other entries; say which.
-        Err(error) if entries.len() > 1 && is_metadata(&error) => {
-            for entry in entries {
-                let one = std::slice::from_ref(entry);
-                commit_all(consumer, one).map_err(|error| commit_error(one, &error))?;
-            }
-            Ok(())
-        }
-        result => result.map_err(|error| commit_error(entries, &error)),
-    }
-}
-
-fn commit_all(consumer: &Consumer, entries: &[CommitEntry]) -> Result<(), KafkaError> {
-    let mut list = TopicPartitionList::with_capacity(entries.len());
-    for entry in entries {
-        let mut element = list.add_partition(&entry.partition.topic, entry.partition.partition);
-        element.set_offset(Offset::Offset(entry.offset))?;
-        element.set_metadata(&entry.metadata);
-    }
-    consumer.commit(&list, CommitMode::Sync)
-}
-
-fn is_metadata(error: &KafkaError) -> bool {
-    errors::code_of(error) == Some(RDKafkaErrorCode::OffsetMetadataTooLarge)
-}
-
-fn commit_error(entries: &[CommitEntry], error: &KafkaError) -> ClientError {
-    let offsets: Vec<String> =
-        entries.iter().take(3).map(|entry| format!("{} at {}", entry.partition, entry.offset)).collect();
-    let more = if entries.len() > 3 { format!(" and {} more", entries.len() - 3) } else { String::new() };
-    errors::at(format_args!("committing {}{more}", offsets.join(", ")), error)
 }

@@ -19,9 +19,9 @@ use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::super::{Batch, CommitEntry, GroupEvent, JoinOptions, OutOfRange};
+use super::super::{Batch, Commit, GroupEvent, JoinOptions, OutOfRange};
+use super::committer::Committer;
 use super::context::{self, Context, Notice};
-use super::last_commit::last_commit;
 use super::member::{Order, Owned, Reply, closed};
 use super::outbox::Outbox;
 use super::rebalance::{Step, answer};
@@ -47,6 +47,7 @@ const FIRST_ANSWER: Duration = Duration::from_secs(4);
 pub(super) struct PollLoop {
     consumer: Arc<BaseConsumer<Context>>,
     worker: Worker,
+    committer: Committer,
     orders: Receiver<Order>,
     events: UnboundedSender<GroupEvent>,
     outbox: Outbox,
@@ -70,6 +71,7 @@ impl PollLoop {
     pub(super) fn new(
         consumer: Arc<BaseConsumer<Context>>,
         worker: Worker,
+        committer: Committer,
         orders: Receiver<Order>,
         events: UnboundedSender<GroupEvent>,
         outbox: Outbox,
@@ -81,6 +83,7 @@ impl PollLoop {
         Self {
             consumer,
             worker,
+            committer,
             orders,
             events,
             outbox,
@@ -103,10 +106,10 @@ impl PollLoop {
         loop {
             loop {
                 match self.orders.try_recv() {
-                    Ok(Order::Close { entries, reply }) => return self.close(entries, Some(reply)),
+                    Ok(Order::Close { commit, reply }) => return self.close(commit, Some(reply)),
                     Ok(order) => self.carry_out(order),
                     Err(TryRecvError::Empty) => break,
-                    Err(TryRecvError::Disconnected) => return self.close(Vec::new(), None),
+                    Err(TryRecvError::Disconnected) => return self.close(Commit::default(), None),
                 }
             }
             self.advance();
@@ -114,10 +117,10 @@ impl PollLoop {
                 self.breathe();
             } else if self.outbox.full_for() < STALL && !self.choked {
                 match self.orders.recv_timeout(Duration::from_millis(1)) {
-                    Ok(Order::Close { entries, reply }) => return self.close(entries, Some(reply)),
+                    Ok(Order::Close { commit, reply }) => return self.close(commit, Some(reply)),
                     Ok(order) => self.carry_out(order),
                     Err(RecvTimeoutError::Timeout) => {}
-                    Err(RecvTimeoutError::Disconnected) => return self.close(Vec::new(), None),
+                    Err(RecvTimeoutError::Disconnected) => return self.close(Commit::default(), None),
                 }
                 continue;
             } else {
@@ -261,26 +264,24 @@ impl PollLoop {
                     self.pause(&list, false);
                 }
             }
-            Order::Release { entries, reply } => self.release(entries, reply),
+            Order::Release { commit, reply } => self.release(commit, reply),
             Order::Close { .. } => {} // invariant: `run` takes these itself
         }
     }
 
-    fn release(&mut self, entries: Vec<CommitEntry>, reply: Reply) {
+    fn release(&mut self, commit: Commit, reply: Reply) {
         self.releases += 1;
         match std::mem::replace(&mut self.step, Step::None) {
             // A late answer to one that is over must not be taken for that to the next.
             Step::Revoking { list, .. } if self.releases == self.revocations => {
-                let owned = self.owned.clone();
                 let until = Instant::now() + LAST_COMMIT;
-                let committing =
-                    self.worker.ask(move |consumer| last_commit(consumer, &owned, &entries, until));
+                let committing = self.committer.ask_last(commit, until);
                 self.step = Step::Releasing { list, committing, reply, until };
             }
             step => {
                 self.step = step;
                 let message = "no revocation is waiting for a release: the partitions are given back already";
-                reply.send(Err(ClientError::new(ClientErrorKind::StaleMember, message)));
+                reply.send(Err(ClientError::new(ClientErrorKind::StaleMember, message).into()));
             }
         }
     }
@@ -294,7 +295,7 @@ impl PollLoop {
         {
             let list = list.clone();
             if let Step::Releasing { reply, .. } = std::mem::replace(&mut self.step, Step::None) {
-                reply.send(Err(lost()));
+                reply.send(Err(lost().into()));
             }
             return self.lose(&list);
         }
@@ -318,8 +319,9 @@ impl PollLoop {
                 Step::None
             }
             Step::Releasing { list, committing, reply, until } => {
-                let done = answer(&committing, || Err(closed()));
-                let late = (Instant::now() >= until).then(|| Err(late("the last commit before giving back")));
+                let done = answer(&committing, || Err(closed().into()));
+                let late =
+                    (Instant::now() >= until).then(|| Err(late("the last commit before giving back").into()));
                 match done.or(late) {
                     None => Step::Releasing { list, committing, reply, until },
                     Some(result) => {
@@ -468,14 +470,12 @@ impl PollLoop {
     // The end.
 
     /// Commits, leaves the group and ends, each with its own time limit: what takes longer goes on without us.
-    fn close(mut self, entries: Vec<CommitEntry>, reply: Option<Reply>) {
+    fn close(mut self, commit: Commit, reply: Option<Reply>) {
         if let Some(reply) = reply {
-            let owned = self.owned.clone();
-            let until = Instant::now() + LAST_COMMIT;
-            let committing = self.worker.ask(move |consumer| last_commit(consumer, &owned, &entries, until));
+            let committing = self.committer.ask_last(commit, Instant::now() + LAST_COMMIT);
             let result = match committing.recv_timeout(LAST_COMMIT) {
                 Ok(result) => result,
-                Err(_) => Err(late("the last commit before leaving the group")),
+                Err(_) => Err(late("the last commit before leaving the group").into()),
             };
             reply.send(result);
         }

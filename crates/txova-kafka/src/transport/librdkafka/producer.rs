@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -32,7 +33,7 @@ const POLL: Duration = Duration::from_millis(100);
 /// minutes by default.
 const LINGER: Duration = Duration::from_secs(330);
 
-type Client = BaseProducer<Answers>;
+pub(super) type Client = BaseProducer<Answers>;
 
 /// See the module.
 pub(super) struct LibrdkafkaProducer {
@@ -50,7 +51,12 @@ impl fmt::Debug for LibrdkafkaProducer {
 
 impl LibrdkafkaProducer {
     pub(super) fn new(settings: &Settings) -> Result<Self, ClientError> {
-        let client: Client = settings.producer().create_with_context(Answers::default()).map_err(refused)?;
+        Self::open(&settings.producer(), settings)
+    }
+
+    /// One with properties of its own.
+    pub(super) fn open(config: &ClientConfig, settings: &Settings) -> Result<Self, ClientError> {
+        let client: Client = config.create_with_context(Answers::default()).map_err(refused)?;
         let (client, dropped) = (Arc::new(client), Arc::new(AtomicBool::new(false)));
         let deliveries = Arc::new(Deliveries::default());
         let (polled, ended, open) = (Arc::clone(&client), Arc::clone(&dropped), Arc::clone(&deliveries));
@@ -64,6 +70,13 @@ impl LibrdkafkaProducer {
             }
         })?;
         Ok(Self { client, dropped, deliveries, brokers: settings.bootstrap.clone() })
+    }
+}
+
+impl LibrdkafkaProducer {
+    /// The client underneath.
+    pub(super) fn client(&self) -> &Client {
+        &self.client
     }
 }
 
@@ -175,14 +188,14 @@ fn warm_up(client: &Client, brokers: &str, topics: &[String], timeout: Duration)
 }
 
 /// A record that has no answer yet.
-struct Pending {
+pub(super) struct Pending {
     done: DeliveryCallback,
     _open: Open,
 }
 
 /// Calls back with the answers.
 #[derive(Debug, Default)]
-struct Answers {
+pub(super) struct Answers {
     last_error: Mutex<Option<String>>,
 }
 

@@ -8,7 +8,8 @@ use rdkafka::TopicPartitionList;
 use rdkafka::consumer::Consumer as _;
 use rdkafka::topic_partition_list::Offset;
 
-use super::super::{Assignment, Committed, StartAt};
+use super::super::{Assignment, Committed as CommittedOffset, StartAt};
+use super::committer::Committed;
 use super::member::Reply;
 use super::worker::{Consumer, Worker};
 use super::{errors, metadata_calls, raw};
@@ -31,12 +32,7 @@ pub(super) enum Step {
     /// The engine's word on partitions it takes.
     Revoking { list: TopicPartitionList, until: Instant },
     /// The last commit for partitions it takes.
-    Releasing {
-        list: TopicPartitionList,
-        committing: Receiver<Result<(), ClientError>>,
-        reply: Reply,
-        until: Instant,
-    },
+    Releasing { list: TopicPartitionList, committing: Receiver<Committed>, reply: Reply, until: Instant },
 }
 
 type ReadCommitted = Result<(TopicPartitionList, Vec<Assignment>), ClientError>;
@@ -120,7 +116,7 @@ pub(super) fn assignments(list: &TopicPartitionList) -> Vec<Assignment> {
         .map(|(element, metadata)| Assignment {
             partition: TopicPartition::new(element.topic(), element.partition()),
             committed: match element.offset() {
-                Offset::Offset(offset) => Some(Committed { offset, metadata }),
+                Offset::Offset(offset) => Some(CommittedOffset { offset, metadata }),
                 _ => None,
             },
         })

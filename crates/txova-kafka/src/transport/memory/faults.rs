@@ -11,14 +11,17 @@ use crate::client_error::{ClientError, ClientErrorKind};
 use crate::record::TopicPartition;
 use crate::transport::GroupEvent;
 
-/// What happens to one commit.
+/// What happens to one commit. Where a member commits in transactions it does not rest before it knows how its transaction
+/// has ended, and answers so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CommitFault {
     /// Nothing is kept; the answer is an error of this kind.
     Refused(ClientErrorKind),
-    /// It is kept, and the answer is `TimedOut`.
+    /// It is kept, and the answer is `TimedOut`; in a transaction it is `Ok`, and late.
     WrittenButTimedOut,
+    /// Nothing is kept, and the answer is `TimedOut`, as late as can be.
+    Unanswered,
 }
 
 /// What happens to one produced record.

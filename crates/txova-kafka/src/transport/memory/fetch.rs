@@ -58,7 +58,7 @@ impl State {
 
     fn is_ready(&self, partition: &TopicPartition, position: &Position) -> bool {
         let Ok(log) = self.log(partition) else { return false };
-        let out_of_range = position.offset < log.low() || position.offset > log.end();
+        let out_of_range = !log.is_in_range(position.offset);
         let stopped = position.paused || position.failed || position.holding;
         !stopped && (out_of_range || log.has_record_from(position.offset))
     }

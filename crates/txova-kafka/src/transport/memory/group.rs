@@ -13,6 +13,7 @@ use super::faults::CommitFault;
 use super::inspect::CommitRecord;
 use super::log::Log;
 use super::member::Member;
+use super::transactions::TransactionId;
 use crate::client_error::{ClientError, ClientErrorKind};
 use crate::record::TopicPartition;
 use crate::transport::{CommitEntry, Committed, GroupEvent};
@@ -27,6 +28,8 @@ pub(super) struct Group {
     pub owners: BTreeMap<TopicPartition, Owner>,
     pub pins: BTreeMap<TopicPartition, MemberId>,
     pub committed: BTreeMap<TopicPartition, Committed>,
+    /// What transactions that have not ended are to commit.
+    pub pending: BTreeMap<TransactionId, Vec<CommitEntry>>,
     pub commit_faults: VecDeque<CommitFault>,
     pub commit_delay: Duration,
 }
@@ -61,7 +64,8 @@ impl Group {
         let busy = self.busy();
         let mut given: BTreeMap<MemberId, Vec<TopicPartition>> = BTreeMap::new();
         for (partition, member) in target {
-            if !self.owners.contains_key(&partition) && !busy.contains(&member) {
+            let has_owner = self.owners.contains_key(&partition);
+            if !has_owner && !busy.contains(&member) && !self.is_pending(&partition) {
                 self.owners.insert(partition.clone(), Owner { member, revoking_until: None });
                 given.entry(member).or_default().push(partition);
             }
@@ -157,11 +161,27 @@ impl Group {
     ) -> Result<(), ClientError> {
         let fault = self.commit_faults.pop_front();
         if let Some(CommitFault::Refused(kind)) = fault {
-            return Err(ClientError::new(
-                kind,
-                format!("commit of group {name} refused by a script: {kind:?}"),
-            ));
+            return Err(refused(name, kind));
         }
+        self.check(name, id, entries)?;
+        if fault == Some(CommitFault::Unanswered) {
+            return Err(unanswered(name));
+        }
+        let mut answer = Ok(());
+        for entry in entries {
+            match check_metadata(entry) {
+                Ok(()) => self.keep(name, id, entry, history),
+                Err(error) => answer = Err(error),
+            }
+        }
+        match fault {
+            Some(CommitFault::WrittenButTimedOut) => Err(unanswered(name)),
+            _ => answer,
+        }
+    }
+
+    /// Whether a member may speak for what it wants to commit.
+    pub(super) fn check(&self, name: &str, id: MemberId, entries: &[CommitEntry]) -> Result<(), ClientError> {
         let stale = |what: String| Err(ClientError::new(ClientErrorKind::StaleMember, what));
         match self.members.get(&id) {
             None => return stale(format!("{id} is no member of group {name}")),
@@ -183,36 +203,32 @@ impl Group {
                 ));
             }
         }
-        let mut answer = Ok(());
-        for entry in entries {
-            if entry.metadata.len() > MAX_METADATA_BYTES {
-                let text = format!(
-                    "the metadata committed for {} has {} bytes; a broker takes {MAX_METADATA_BYTES}",
-                    entry.partition,
-                    entry.metadata.len()
-                );
-                answer = Err(ClientError::new(ClientErrorKind::OffsetMetadataTooLarge, text));
-                continue;
-            }
-            let committed = Committed { offset: entry.offset, metadata: entry.metadata.clone() };
-            self.committed.insert(entry.partition.clone(), committed);
-            history.push(CommitRecord {
-                group: name.to_owned(),
-                member: id,
-                generation: self.generation,
-                partition: entry.partition.clone(),
-                offset: entry.offset,
-                metadata: entry.metadata.clone(),
-                at: Instant::now(),
-            });
-        }
-        match fault {
-            Some(CommitFault::WrittenButTimedOut) => {
-                let text = format!("commit of group {name}: no answer in time (by a script)");
-                Err(ClientError::new(ClientErrorKind::TimedOut, text))
-            }
-            _ => answer,
-        }
+        Ok(())
+    }
+
+    pub(super) fn keep(
+        &mut self,
+        name: &str,
+        id: MemberId,
+        entry: &CommitEntry,
+        history: &mut Vec<CommitRecord>,
+    ) {
+        let committed = Committed { offset: entry.offset, metadata: entry.metadata.clone() };
+        self.committed.insert(entry.partition.clone(), committed);
+        history.push(CommitRecord {
+            group: name.to_owned(),
+            member: id,
+            generation: self.generation,
+            partition: entry.partition.clone(),
+            offset: entry.offset,
+            metadata: entry.metadata.clone(),
+            at: Instant::now(),
+        });
+    }
+
+    /// Whether a transaction that has not ended is to commit for it: who gets it now could not know where to begin.
+    fn is_pending(&self, partition: &TopicPartition) -> bool {
+        self.pending.values().flatten().any(|entry| entry.partition == *partition)
     }
 
     fn subscribers(&self, topics: &BTreeMap<Arc<str>, Vec<Log>>) -> BTreeMap<TopicPartition, Vec<MemberId>> {
@@ -237,4 +253,25 @@ impl Group {
     fn partitions_where(&self, holds: impl Fn(&Owner) -> bool) -> Vec<TopicPartition> {
         self.owners.iter().filter(|(_, owner)| holds(owner)).map(|(partition, _)| partition.clone()).collect()
     }
+}
+
+pub(super) fn check_metadata(entry: &CommitEntry) -> Result<(), ClientError> {
+    if entry.metadata.len() <= MAX_METADATA_BYTES {
+        return Ok(());
+    }
+    let text = format!(
+        "the metadata committed for {} has {} bytes; a broker takes {MAX_METADATA_BYTES}",
+        entry.partition,
+        entry.metadata.len()
+    );
+    Err(ClientError::new(ClientErrorKind::OffsetMetadataTooLarge, text))
+}
+
+pub(super) fn refused(group: &str, kind: ClientErrorKind) -> ClientError {
+    ClientError::new(kind, format!("commit of group {group} refused by a script: {kind:?}"))
+}
+
+pub(super) fn unanswered(group: &str) -> ClientError {
+    let text = format!("commit of group {group}: no answer in time (by a script)");
+    ClientError::new(ClientErrorKind::TimedOut, text)
 }

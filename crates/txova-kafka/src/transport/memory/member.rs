@@ -3,17 +3,19 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::MemberId;
 use super::log::Log;
 use super::state::Shared;
+use super::transactions::Committing;
 use crate::client_error::{ClientError, ClientErrorKind};
 use crate::record::TopicPartition;
 use crate::transport::{
-    Assignment, Batch, Command, Commands, CommitEntry, Committed, GroupEvent, JoinOptions, OutOfRange,
-    StartAt,
+    Assignment, Batch, Command, Commands, Commit, CommitEntry, CommitError, CommitReply, Committed,
+    GroupEvent, JoinOptions, OutOfRange, StartAt,
 };
 
 #[derive(Debug)]
@@ -126,7 +128,7 @@ impl Position {
         log: &Log,
         policy: OutOfRange,
     ) -> Option<GroupEvent> {
-        if self.failed || (log.low()..=log.end()).contains(&self.offset) {
+        if self.failed || log.is_in_range(self.offset) {
             return None;
         }
         let mut text = format!(
@@ -170,12 +172,14 @@ pub(super) async fn serve(
 ) {
     while let Some(command) = commands.recv().await {
         match command {
-            Command::Commit { entries, reply } => answer(reply, commit(&shared, &group, id, entries).await),
+            Command::Commit { commit, reply } => {
+                answer(reply, committed(&shared, &group, id, commit, &commands).await);
+            }
             Command::Pause { partition, epoch } => set_paused(&shared, &group, id, &partition, epoch, true),
             Command::Resume { partition, epoch } => set_paused(&shared, &group, id, &partition, epoch, false),
-            Command::Release { entries, reply } => {
+            Command::Release { commit, reply } => {
                 if is_asked_for(&shared, &group, id, true) {
-                    let committed = commit(&shared, &group, id, entries).await;
+                    let committed = committed(&shared, &group, id, commit, &commands).await;
                     if is_asked_for(&shared, &group, id, false) {
                         give_back(&shared, &group, id); // else it was over before the commit was answered
                     }
@@ -183,11 +187,13 @@ pub(super) async fn serve(
                 } else {
                     let text =
                         "no revocation is waiting for a release: the partitions are given back already";
-                    answer(reply, Err(ClientError::new(ClientErrorKind::StaleMember, text)));
+                    answer(reply, Err(ClientError::new(ClientErrorKind::StaleMember, text).into()));
                 }
             }
-            Command::Close { entries, reply } => {
-                answer(reply, commit(&shared, &group, id, entries).await);
+            Command::Close { commit, reply } => {
+                let committing = committed(&shared, &group, id, commit, &commands);
+                let in_time = tokio::time::timeout(LAST_COMMIT, committing).await;
+                answer(reply, in_time.unwrap_or_else(|_| Err(late().into())));
                 leave(&shared, &group, id);
                 while let Some(command) = commands.recv().await {
                     refuse(command);
@@ -225,7 +231,41 @@ pub(super) async fn watch_revocations(shared: Arc<Shared>, group: String, id: Me
     }
 }
 
-async fn commit(
+/// How long the last commit may take.
+const LAST_COMMIT: Duration = Duration::from_secs(10);
+
+fn late() -> ClientError {
+    let message = format!("the last commit had no answer within {LAST_COMMIT:?}; it may still be made");
+    ClientError::new(ClientErrorKind::TimedOut, message)
+}
+
+/// Makes a commit, as a transaction where the member has them.
+async fn committed(
+    shared: &Arc<Shared>,
+    group: &str,
+    id: MemberId,
+    commit: Commit,
+    commands: &mpsc::UnboundedReceiver<Command>,
+) -> Result<(), CommitError> {
+    let transactions = {
+        let state = shared.lock();
+        let member = state.groups.get(group).and_then(|group| group.members.get(&id));
+        member.and_then(|member| member.options.transactions.clone())
+    };
+    match transactions {
+        Some(transactions) => {
+            let whose = Committing { shared: shared.clone(), group: group.to_owned(), member: id };
+            whose.transact(transactions, commit, || commands.is_closed()).await
+        }
+        None if !commit.records.is_empty() => {
+            let text = "the member was joined without transactions: records cannot be committed with offsets";
+            Err(ClientError::new(ClientErrorKind::Config, text).into())
+        }
+        None => Ok(commit_plainly(shared, group, id, commit.entries).await?),
+    }
+}
+
+async fn commit_plainly(
     shared: &Shared,
     group: &str,
     id: MemberId,
@@ -305,7 +345,7 @@ fn leave(shared: &Shared, group: &str, id: MemberId) {
 }
 
 fn refuse(command: Command) {
-    let closed = || Err(ClientError::new(ClientErrorKind::Closed, "the group member is closed"));
+    let closed = || Err(ClientError::new(ClientErrorKind::Closed, "the group member is closed").into());
     match command {
         Command::Commit { reply, .. } | Command::Release { reply, .. } | Command::Close { reply, .. } => {
             answer(reply, closed());
@@ -315,6 +355,6 @@ fn refuse(command: Command) {
 }
 
 /// The asker may have stopped waiting: its answer is then nobody's.
-fn answer(reply: oneshot::Sender<Result<(), ClientError>>, result: Result<(), ClientError>) {
+fn answer(reply: CommitReply, result: Result<(), CommitError>) {
     let _ = reply.send(result);
 }

@@ -14,6 +14,7 @@ use super::log::Log;
 use super::partitioner::partition_of_key;
 use super::random::Random;
 use super::signal::{Changes, Signal};
+use super::transactions::{Open, TransactionId};
 use crate::client_error::{ClientError, ClientErrorKind};
 use crate::record::{OutgoingRecord, TopicPartition};
 use crate::transport::Delivery;
@@ -117,10 +118,12 @@ pub(super) struct State {
     pub topics: BTreeMap<Arc<str>, Vec<Log>>,
     pub trouble: BTreeMap<String, TopicTrouble>,
     pub groups: BTreeMap<String, Group>,
+    pub transactions: BTreeMap<TransactionId, Open>,
     pub commits: Vec<CommitRecord>,
     pub broker_away: bool,
     pub random: Random,
     pub last_member: u64,
+    pub last_transaction: u64,
 }
 
 impl Default for State {
@@ -130,6 +133,8 @@ impl Default for State {
             topics: BTreeMap::new(),
             trouble: BTreeMap::new(),
             groups: BTreeMap::new(),
+            transactions: BTreeMap::new(),
+            last_transaction: 0,
             commits: Vec::new(),
             broker_away: false,
             random: Random::new(0),
@@ -231,7 +236,7 @@ impl State {
 }
 
 /// Milliseconds since the Unix epoch on tokio's clock, so that a paused clock stamps records too.
-fn now_ms() -> i64 {
+pub(super) fn now_ms() -> i64 {
     static START: std::sync::OnceLock<(Instant, i64)> = std::sync::OnceLock::new();
     let (start, start_ms) = START.get_or_init(|| {
         let since_epoch =

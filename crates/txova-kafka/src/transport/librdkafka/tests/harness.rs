@@ -8,8 +8,8 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::super::super::{
-    Assignment, Batch, Command, CommitEntry, Delivery, GroupEvent, GroupMember, JoinOptions, OutOfRange,
-    Producer, StartAt, Transport as _,
+    Assignment, Batch, Command, CommitEntry, CommitReply, Delivery, GroupEvent, GroupMember, JoinOptions,
+    OutOfRange, Producer, StartAt, Transport as _,
 };
 use super::super::Librdkafka;
 use crate::client_error::ClientError;
@@ -43,6 +43,7 @@ pub(super) fn options(group: &str, topic: &str) -> JoinOptions {
         out_of_range: OutOfRange::Fail,
         max_poll_records: 500,
         revoke_timeout: Duration::from_secs(20),
+        transactions: None,
     }
 }
 
@@ -150,7 +151,8 @@ impl Member {
     async fn answered(&self, make: impl FnOnce(Reply) -> Command) -> Result<(), ClientError> {
         let (reply, answer) = oneshot::channel();
         self.member.commands.send(make(reply));
-        timeout(PATIENCE, answer).await.expect("an answer in time").expect("an answer")
+        let answer = timeout(PATIENCE, answer).await.expect("an answer in time").expect("an answer");
+        answer.map_err(|it| it.error)
     }
 
     fn in_epoch(&self, mut entries: Vec<CommitEntry>) -> Vec<CommitEntry> {
@@ -160,18 +162,18 @@ impl Member {
 
     pub(super) async fn commit(&self, entries: Vec<CommitEntry>) -> Result<(), ClientError> {
         let entries = self.in_epoch(entries);
-        self.answered(|reply| Command::Commit { entries, reply }).await
+        self.answered(|reply| Command::Commit { commit: entries.into(), reply }).await
     }
 
     pub(super) async fn release(&self, entries: Vec<CommitEntry>) -> Result<(), ClientError> {
         let entries = self.in_epoch(entries);
-        self.answered(|reply| Command::Release { entries, reply }).await
+        self.answered(|reply| Command::Release { commit: entries.into(), reply }).await
     }
 
     /// Closes and waits for the end.
     pub(super) async fn close(mut self, entries: Vec<CommitEntry>) -> Result<(), ClientError> {
         let entries = self.in_epoch(entries);
-        let result = self.answered(|reply| Command::Close { entries, reply }).await;
+        let result = self.answered(|reply| Command::Close { commit: entries.into(), reply }).await;
         let last = self.event().await;
         assert!(matches!(last, GroupEvent::Closed), "expected the end, got {last:?}");
         assert!(self.member.events.recv().await.is_none(), "nothing follows the end");
@@ -179,7 +181,7 @@ impl Member {
     }
 }
 
-type Reply = oneshot::Sender<Result<(), ClientError>>;
+type Reply = CommitReply;
 
 /// In place of an epoch: the member's newest.
 pub(super) const NEWEST: u64 = 0;

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::timeout;
 
-use super::super::super::{Command, Committed, GroupEvent, OutOfRange, StartAt, Transport as _};
+use super::super::super::{Command, Commit, Committed, GroupEvent, OutOfRange, StartAt, Transport as _};
 use super::super::mock::MockKafka;
 use super::harness::*;
 use crate::client_error::ClientErrorKind;
@@ -133,7 +133,7 @@ async fn after_the_end_every_command_is_answered_with_closed() {
     let mut member = Member::join(&client(kafka.bootstrap()), options("g", "orders"));
     member.assigned().await;
     let (reply, answer) = tokio::sync::oneshot::channel();
-    member.member.commands.send(Command::Close { entries: vec![], reply });
+    member.member.commands.send(Command::Close { commit: Commit::default(), reply });
     answer.await.unwrap().unwrap();
     while !matches!(member.event().await, GroupEvent::Closed) {}
     let kind = |result: Result<(), crate::ClientError>| result.unwrap_err().kind;
