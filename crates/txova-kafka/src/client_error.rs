@@ -52,6 +52,8 @@ pub enum ClientErrorKind {
     Fenced,
     /// The client is closed.
     Closed,
+    /// The broker, or the client, does not know how to do this.
+    Unsupported,
     /// Anything else.
     Other,
 }

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod admin;
 mod app;
 mod attempt;
 mod batch;
@@ -31,7 +32,7 @@ pub use dead_letter::{DeadLetterEntry, EntryPlace, EntryPlaceError, Resolution, 
 pub use engine::{CloseReport, Counts, PartitionStatus, RecordState, Status, Stuck};
 pub use extract::{Attempt, Event, FromEvent, Incoming, Meta, Needs, PerBatch, Raw, State};
 pub use handler::Handler;
-pub use kafka::{Kafka, KafkaError, Lag};
+pub use kafka::{FailingRecord, Kafka, KafkaError, Lag};
 pub use outcome::{ErrorClass, HandlerError};
 pub use record::{Headers, OutgoingRecord, Record, TopicPartition};
 pub use replay::{FailedReplay, Replay, ReplayError, ReplayReport, UnreadableEntry};

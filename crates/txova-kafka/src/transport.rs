@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::client_error::ClientError;
 use crate::record::{OutgoingRecord, Record, TopicPartition};
 
+pub(crate) mod admin;
 #[cfg(test)]
 mod conformance;
 pub(crate) mod librdkafka;
@@ -35,6 +36,15 @@ pub(crate) trait Transport: Send + Sync + fmt::Debug {
     /// The ends are fixed by the caller; offsets that compaction or transaction markers took are passed over. Order
     /// is kept inside a partition. The receiver's end of stream is the end of all ranges; dropping it stops reading.
     fn read(&self, ranges: Vec<ReadRange>) -> Result<RecordStream, ClientError>;
+
+    /// Reads partitions without a group, each from its offset on, and goes on as records come, until the receiver is
+    /// dropped. Commits nothing.
+    ///
+    /// Order is kept inside a partition. An error that is retriable is told and reading goes on; any other is the last.
+    fn follow(&self, starts: Vec<(TopicPartition, i64)>) -> Result<RecordStream, ClientError>;
+
+    /// The calls of tools.
+    fn admin(&self) -> Arc<dyn admin::AdminCalls>;
 
     /// Topics of the cluster with their number of partitions; only `topics` where some are named.
     fn topics(
@@ -75,7 +85,7 @@ pub(crate) trait Transport: Send + Sync + fmt::Debug {
     ) -> BoxFuture<'static, Result<Vec<Option<Committed>>, ClientError>>;
 }
 
-/// Records that are read without a group; an error is the last of it.
+/// Records that are read without a group; where nothing else is said an error is the last of it.
 pub(crate) type RecordStream = mpsc::Receiver<Result<(TopicPartition, Record), ClientError>>;
 
 /// How to join a group.

@@ -9,6 +9,7 @@ use super::memory::Cluster;
 use super::{Commit, Transport};
 use crate::record::TopicPartition;
 
+mod admin;
 mod closing;
 mod commits;
 mod groups;
@@ -56,8 +57,8 @@ trait Bench {
         true
     }
 
-    /// Whether topics can be created by request.
-    fn creates_topics(&self) -> bool {
+    /// Whether the brokers answer what tools ask: creating topics, changing them, listing groups.
+    fn answers_tools(&self) -> bool {
         true
     }
 
@@ -110,6 +111,15 @@ macro_rules! sentences_for_one_member {
         $test!(reading, offsets_at_a_time_are_the_first_at_or_behind_it_or_the_end_in_the_order_asked);
         $test!(reading, topics_are_listed_with_their_partitions);
         $test!(reading, creating_a_topic_that_exists_is_no_error);
+        $test!(reading, following_goes_on_as_records_come_in_every_partition);
+        $test!(admin, the_cluster_is_told_with_its_brokers_and_where_each_partition_is);
+        $test!(admin, a_setting_that_is_changed_leaves_the_others_as_they_are);
+        $test!(admin, a_value_that_is_refused_changes_nothing_and_says_why);
+        $test!(admin, partitions_are_added_and_never_taken);
+        $test!(admin, what_is_not_there_has_no_settings);
+        $test!(admin, a_group_is_listed_with_its_member_and_what_that_has);
+        $test!(admin, offsets_are_set_for_a_group_without_members_and_refused_while_it_has_one);
+        $test!(admin, every_call_is_bounded_with_no_broker_there);
     };
 }
 

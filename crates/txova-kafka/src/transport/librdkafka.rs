@@ -32,8 +32,11 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::sync::mpsc;
 
+use super::admin::AdminCalls;
 use super::properties::ClientProperties;
-use super::{Committed, GroupMember, JoinOptions, NewTopic, Producer, ReadRange, Transport, Watermarks};
+use super::{
+    Committed, GroupMember, JoinOptions, NewTopic, Producer, ReadRange, RecordStream, Transport, Watermarks,
+};
 use crate::client_error::ClientError;
 use crate::record::{Record, TopicPartition};
 
@@ -70,6 +73,14 @@ impl Transport for Librdkafka {
         ranges: Vec<ReadRange>,
     ) -> Result<mpsc::Receiver<Result<(TopicPartition, Record), ClientError>>, ClientError> {
         reader::read(&self.settings, ranges)
+    }
+
+    fn follow(&self, starts: Vec<(TopicPartition, i64)>) -> Result<RecordStream, ClientError> {
+        reader::follow(&self.settings, starts)
+    }
+
+    fn admin(&self) -> Arc<dyn AdminCalls> {
+        Arc::new(self.clone())
     }
 
     fn topics(

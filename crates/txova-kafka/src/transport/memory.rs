@@ -14,12 +14,15 @@ use self::member::{Mailbox, Member};
 use self::producer::MemoryProducer;
 use self::random::Random;
 use self::state::{Settings, Shared};
+use super::admin::AdminCalls;
 use super::{
-    Committed, GroupEvent, GroupMember, JoinOptions, NewTopic, Producer, ReadRange, Transport, Watermarks,
+    Committed, GroupEvent, GroupMember, JoinOptions, NewTopic, Producer, ReadRange, RecordStream, Transport,
+    Watermarks,
 };
 use crate::client_error::{ClientError, ClientErrorKind};
 use crate::record::{Record, TopicPartition};
 
+mod admin;
 mod assignor;
 mod faults;
 mod fetch;
@@ -205,6 +208,14 @@ impl Transport for Cluster {
         Ok(reader::read(self.shared.clone(), ranges, &runtime()?))
     }
 
+    fn follow(&self, starts: Vec<(TopicPartition, i64)>) -> Result<RecordStream, ClientError> {
+        Ok(reader::follow(self.shared.clone(), starts, &runtime()?))
+    }
+
+    fn admin(&self) -> Arc<dyn AdminCalls> {
+        Arc::new(self.clone())
+    }
+
     fn topics(
         &self,
         topics: Vec<String>,
@@ -229,7 +240,12 @@ impl Transport for Cluster {
         Box::pin(async move {
             shared.broker(timeout, "create topics").await?;
             shared.update(|state| {
-                topics.iter().for_each(|topic| state.create_topic(&topic.name, topic.partitions))
+                for topic in topics {
+                    if !state.topics.contains_key(&*topic.name) {
+                        state.create_topic(&topic.name, topic.partitions);
+                        state.topic_settings.insert(topic.name, topic.settings.into_iter().collect());
+                    }
+                }
             });
             Ok(())
         })

@@ -109,6 +109,14 @@ impl Transport for HandTransport {
         unreachable!("only a producer is asked for")
     }
 
+    fn follow(&self, _: Vec<(TopicPartition, i64)>) -> Result<crate::transport::RecordStream, ClientError> {
+        unreachable!("only a producer is asked for")
+    }
+
+    fn admin(&self) -> Arc<dyn crate::transport::admin::AdminCalls> {
+        unreachable!("only a producer is asked for")
+    }
+
     fn topics(
         &self,
         _: Vec<String>,

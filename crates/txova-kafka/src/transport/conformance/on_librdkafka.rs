@@ -98,7 +98,7 @@ impl Bench for OnLibrdkafka {
         self.free_topics.is_none() // the mock answers every question for a time with "none"
     }
 
-    fn creates_topics(&self) -> bool {
+    fn answers_tools(&self) -> bool {
         self.free_topics.is_none()
     }
 }

@@ -1,57 +1,75 @@
-//! Creating topics.
+//! The calls of tools over librdkafka. Each makes a client of its own and lets it go: tools ask seldom.
+
+mod alter;
+mod cluster;
+mod groups;
+mod speech;
+mod topics;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic as NativeTopic, TopicReplication};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 
-use super::super::NewTopic;
-use super::config::{Settings, check_name, refused};
-use super::context::Context;
-use super::{errors, own_thread};
+use super::super::admin::{AdminCalls, BrokerDetails, ClusterInfo, GroupInfo, Setting};
+use super::{Librdkafka, own_thread};
 use crate::client_error::ClientError;
+use crate::record::TopicPartition;
 
-pub(super) async fn create_topics(
-    settings: Arc<Settings>,
-    topics: Vec<NewTopic>,
-    timeout: Duration,
-) -> Result<(), ClientError> {
-    for topic in &topics {
-        check_name("the topic", &topic.name)?;
-    }
-    if topics.is_empty() {
-        return Ok(());
-    }
-    let client: AdminClient<Context> =
-        settings.admin().create_with_context(Context::default()).map_err(refused)?;
-    let native: Vec<NativeTopic<'_>> = topics.iter().map(native).collect();
-    let options = AdminOptions::new().request_timeout(Some(timeout)).operation_timeout(Some(timeout));
-    let results = client.create_topics(&native, &options).await;
-    // Dropping the client joins its thread.
-    own_thread::start("txova-kafka-admin", move || drop(client))?;
+pub(super) use self::topics::create_topics;
 
-    let names: Vec<&str> = topics.iter().map(|topic| topic.name.as_str()).collect();
-    let results = results.map_err(|error| {
-        errors::at(format_args!("creating topics {} at {}", names.join(", "), settings.bootstrap), &error)
-    })?;
-    let failed: Vec<(String, RDKafkaErrorCode)> = results
-        .into_iter()
-        .filter_map(Result::err)
-        .filter(|(_, code)| *code != RDKafkaErrorCode::TopicAlreadyExists)
-        .collect();
-    match failed.split_first() {
-        None => Ok(()),
-        Some(((name, code), rest)) => {
-            let first = errors::at(format_args!("creating topic {name}"), &KafkaError::AdminOp(*code));
-            let rest: String = rest.iter().map(|(name, code)| format!("; {name}: {code}")).collect();
-            Err(ClientError::new(first.kind, first.message + &rest))
-        }
+impl AdminCalls for Librdkafka {
+    fn cluster(&self, timeout: Duration) -> BoxFuture<'static, Result<ClusterInfo, ClientError>> {
+        let settings = Arc::clone(&self.settings);
+        own_thread::call("txova-kafka-cluster", move || cluster::cluster(&settings, timeout)).boxed()
     }
-}
 
-fn native(topic: &NewTopic) -> NativeTopic<'_> {
-    let replication = TopicReplication::Fixed(topic.replication);
-    let native = NativeTopic::new(&topic.name, topic.partitions, replication);
-    topic.settings.iter().fold(native, |native, (name, value)| native.set(name, value))
+    fn topic_settings(
+        &self,
+        topics: Vec<String>,
+        timeout: Duration,
+    ) -> BoxFuture<'static, Result<Vec<Vec<Setting>>, ClientError>> {
+        topics::topic_settings(Arc::clone(&self.settings), topics, timeout).boxed()
+    }
+
+    fn broker(&self, id: i32, timeout: Duration) -> BoxFuture<'static, Result<BrokerDetails, ClientError>> {
+        cluster::broker(Arc::clone(&self.settings), id, timeout).boxed()
+    }
+
+    fn change_topic(
+        &self,
+        topic: String,
+        settings: Vec<(String, String)>,
+        timeout: Duration,
+    ) -> BoxFuture<'static, Result<(), ClientError>> {
+        let client = Arc::clone(&self.settings);
+        let change = move || alter::change_topic(&client, &topic, &settings, timeout);
+        own_thread::call("txova-kafka-alter", change).boxed()
+    }
+
+    fn add_partitions(
+        &self,
+        topic: String,
+        total: i32,
+        timeout: Duration,
+    ) -> BoxFuture<'static, Result<(), ClientError>> {
+        topics::add_partitions(Arc::clone(&self.settings), topic, total, timeout).boxed()
+    }
+
+    fn groups(&self, timeout: Duration) -> BoxFuture<'static, Result<Vec<GroupInfo>, ClientError>> {
+        let settings = Arc::clone(&self.settings);
+        own_thread::call("txova-kafka-groups", move || groups::groups(&settings, timeout)).boxed()
+    }
+
+    fn set_offsets(
+        &self,
+        group: String,
+        offsets: Vec<(TopicPartition, i64)>,
+        timeout: Duration,
+    ) -> BoxFuture<'static, Result<(), ClientError>> {
+        let settings = Arc::clone(&self.settings);
+        let set = move || groups::set_offsets(&settings, &group, &offsets, timeout);
+        own_thread::call("txova-kafka-offsets", set).boxed()
+    }
 }

@@ -82,9 +82,8 @@ pub(super) fn kind_of(code: Code) -> Kind {
         | InvalidPartitions
         | InvalidReplicationFactor
         | InvalidReplicaAssignment
-        | UnsupportedFeature
-        | UnsupportedVersion
         | UnsupportedAssignor => Kind::Config,
+        UnsupportedFeature | UnsupportedVersion => Kind::Unsupported,
         PurgeQueue | PurgeInflight => Kind::Closed,
         _ => Kind::Other,
     }

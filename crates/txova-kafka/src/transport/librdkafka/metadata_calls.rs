@@ -35,10 +35,7 @@ pub(super) fn topics(
         let metadata = consumer
             .fetch_metadata(None, timeout)
             .map_err(|error| explain(settings, &consumer, "", &error))?;
-        for topic in metadata.topics() {
-            check(topic)?;
-            found.push((topic.name().to_owned(), count(topic)));
-        }
+        found.extend(there(metadata.topics())?.map(|topic| (topic.name().to_owned(), count(topic))));
         found.sort();
     }
     for name in asked {
@@ -57,6 +54,15 @@ pub(super) fn topics(
 
 fn count(topic: &MetadataTopic) -> i32 {
     i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX)
+}
+
+/// The topics of a whole list but for those that come or go at this moment, of which the brokers know the name alone.
+pub(super) fn there(topics: &[MetadataTopic]) -> Result<impl Iterator<Item = &MetadataTopic>, ClientError> {
+    let comes_or_goes = |error: &ClientError| error.kind == ClientErrorKind::UnknownTopic;
+    topics.iter().try_for_each(|topic| {
+        check(topic).or_else(|error| if comes_or_goes(&error) { Ok(()) } else { Err(error) })
+    })?;
+    Ok(topics.iter().filter(|topic| topic.error().is_none()))
 }
 
 pub(super) fn check(topic: &MetadataTopic) -> Result<(), ClientError> {
@@ -133,7 +139,7 @@ pub(super) fn find_offsets_at(
 }
 
 /// An unknown topic is told at once here; asking for its offsets waits for it until the time is up.
-fn check_partitions(
+pub(super) fn check_partitions(
     settings: &Settings,
     consumer: &BaseConsumer<Context>,
     partitions: &[TopicPartition],
@@ -224,12 +230,12 @@ pub(super) fn out_of_range(
     (!outside.is_empty()).then(|| outside.join("; "))
 }
 
-fn open(settings: &Settings, group: Option<&str>) -> Result<BaseConsumer<Context>, ClientError> {
+pub(super) fn open(settings: &Settings, group: Option<&str>) -> Result<BaseConsumer<Context>, ClientError> {
     settings.questions(group).create_with_context(Context::default()).map_err(refused)
 }
 
 /// An error together with what the connections said meanwhile: "timed out" alone helps nobody.
-fn explain(
+pub(super) fn explain(
     settings: &Settings,
     consumer: &BaseConsumer<Context>,
     place: &str,

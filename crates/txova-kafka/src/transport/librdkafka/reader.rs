@@ -1,11 +1,11 @@
-//! Reads ranges of partitions without a group, on a thread of its own, one range after the other.
+//! Reads partitions without a group, on a thread of its own: ranges one after the other, or all at once without an end.
 
 use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::Message as _;
+use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::topic_partition_list::Offset;
 use tokio::sync::mpsc;
 
@@ -51,6 +51,53 @@ pub(super) fn read(settings: &Settings, ranges: Vec<ReadRange>) -> Result<mpsc::
     Ok(receiver)
 }
 
+/// Reads without an end.
+pub(super) fn follow(
+    settings: &Settings,
+    starts: Vec<(TopicPartition, i64)>,
+) -> Result<mpsc::Receiver<Item>, ClientError> {
+    let mut list = TopicPartitionList::with_capacity(starts.len());
+    for (partition, start) in &starts {
+        check_name("the topic", &partition.topic)?;
+        if *start < 0 {
+            let message = format!("{partition}: reading cannot start at offset {start}");
+            return Err(ClientError::new(ClientErrorKind::Config, message));
+        }
+        list.add_partition_offset(&partition.topic, partition.partition, Offset::Offset(*start))
+            .map_err(|error| errors::at(partition, &error))?;
+    }
+    let mut config = settings.reader();
+    config.set("enable.partition.eof", "false");
+    let consumer: BaseConsumer<Context> = config.create_with_context(Context::default()).map_err(refused)?;
+    consumer.assign(&list).map_err(|error| errors::at(&settings.bootstrap, &error))?;
+    let (items, receiver) = mpsc::channel(CAPACITY);
+    own_thread::start("txova-kafka-follow", move || {
+        while !items.is_closed() {
+            if let Some(Ok(message)) = consumer.poll(POLL) {
+                let partition = TopicPartition::new(message.topic(), message.partition());
+                let _ = items.blocking_send(Ok((partition, copied(&message)))); // the loop ends where nobody reads
+            }
+            for notice in consumer.context().take() {
+                let Notice::Error(code, words) = notice else { continue };
+                let error = errors::event(code, &words);
+                let is_last = !error.is_retriable() && code != RDKafkaErrorCode::GroupAuthorizationFailed;
+                let _ = items.blocking_send(Err(error));
+                if is_last {
+                    return;
+                }
+            }
+        }
+    })?;
+    Ok(receiver)
+}
+
+fn copied(message: &BorrowedMessage<'_>) -> Record {
+    let headers = raw::headers(message);
+    let headers = headers.iter().map(|(name, value)| (name.as_ref(), *value));
+    let timestamp_ms = message.timestamp().to_millis();
+    Record::copy_from(message.offset(), timestamp_ms, message.key(), message.payload(), headers)
+}
+
 enum Stop {
     Dropped,
     Failed(ClientError),
@@ -82,11 +129,8 @@ fn read_range(
             if message.offset() >= range.end {
                 return Ok(());
             }
-            let headers = raw::headers(&message);
-            let headers = headers.iter().map(|(name, value)| (name.as_ref(), *value));
-            let timestamp_ms = message.timestamp().to_millis();
             let offset = message.offset();
-            let record = Record::copy_from(offset, timestamp_ms, message.key(), message.payload(), headers);
+            let record = copied(&message);
             items.blocking_send(Ok((partition.clone(), record))).map_err(|_| Stop::Dropped)?;
             if offset + 1 >= range.end {
                 return Ok(());

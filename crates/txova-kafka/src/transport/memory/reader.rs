@@ -31,6 +31,22 @@ pub(super) fn read(
     receiver
 }
 
+/// Starts reading on `runtime`, without an end.
+pub(super) fn follow(
+    shared: Arc<Shared>,
+    starts: Vec<(TopicPartition, i64)>,
+    runtime: &tokio::runtime::Handle,
+) -> mpsc::Receiver<Item> {
+    let (items, receiver) = mpsc::channel(CAPACITY);
+    for (partition, start) in starts {
+        let (shared, items) = (shared.clone(), items.clone());
+        runtime.spawn(async move {
+            read_range(&shared, ReadRange { partition, start, end: i64::MAX }, &items).await;
+        });
+    }
+    receiver
+}
+
 /// Reads one range to its end; `None` when nobody listens any more.
 async fn read_range(shared: &Shared, range: ReadRange, items: &mpsc::Sender<Item>) -> Option<()> {
     let ReadRange { partition, mut start, end } = range;

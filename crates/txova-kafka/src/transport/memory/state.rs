@@ -116,6 +116,8 @@ pub(super) struct TopicTrouble {
 pub(super) struct State {
     pub settings: Settings,
     pub topics: BTreeMap<Arc<str>, Vec<Log>>,
+    /// What was set for a topic when it was made, or later.
+    pub topic_settings: BTreeMap<String, BTreeMap<String, String>>,
     pub trouble: BTreeMap<String, TopicTrouble>,
     pub groups: BTreeMap<String, Group>,
     pub transactions: BTreeMap<TransactionId, Open>,
@@ -131,6 +133,7 @@ impl Default for State {
         Self {
             settings: Settings::default(),
             topics: BTreeMap::new(),
+            topic_settings: BTreeMap::new(),
             trouble: BTreeMap::new(),
             groups: BTreeMap::new(),
             transactions: BTreeMap::new(),
@@ -246,7 +249,7 @@ pub(super) fn now_ms() -> i64 {
     start_ms + Instant::now().saturating_duration_since(*start).as_millis() as i64
 }
 
-fn unknown_topic(name: &str) -> ClientError {
+pub(super) fn unknown_topic(name: &str) -> ClientError {
     ClientError::new(ClientErrorKind::UnknownTopic, format!("the cluster has no topic {name}"))
 }
 
