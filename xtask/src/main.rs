@@ -3,7 +3,7 @@
 #![allow(clippy::print_stdout, reason = "a command line prints what it did")]
 
 mod failure;
-mod faults;
+mod hand_over;
 mod kafka;
 mod simulate;
 
@@ -28,10 +28,13 @@ enum Task {
     Kafka(kafka::Args),
     /// Kill and stop members and brokers of a real Kafka under load, then account for every record (3 minutes).
     #[command(disable_help_flag = true)]
-    Faults(faults::Args),
+    Faults(hand_over::Args),
     /// Kill a member whose first record never ends, and count what the next one handles again.
     #[command(disable_help_flag = true)]
-    StuckRecord(faults::Args),
+    StuckRecord(hand_over::Args),
+    /// What the library costs beside the client beneath it, and beside clients of other languages.
+    #[command(disable_help_flag = true)]
+    Bench(hand_over::Args),
     /// The invariants in random worlds: the engine alone, and whole apps on an in-memory cluster that fails by script.
     Simulate(simulate::Args),
 }
@@ -39,8 +42,9 @@ enum Task {
 fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Kafka(args) => kafka::run(args),
-        Task::Faults(args) => faults::run("run", &args),
-        Task::StuckRecord(args) => faults::run("stuck-record", &args),
+        Task::Faults(args) => hand_over::run("run", &args),
+        Task::StuckRecord(args) => hand_over::run("stuck-record", &args),
+        Task::Bench(args) => hand_over::bench(&args),
         Task::Simulate(args) => simulate::run(args),
     };
     match done {

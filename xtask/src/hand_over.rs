@@ -1,4 +1,4 @@
-//! `cargo xtask faults` and `stuck-record`: hands over to the crate that has the Kafka client, which this one must not.
+//! `cargo xtask faults`, `stuck-record` and `bench`: hands over to the crate that has the Kafka client, which this one must not.
 
 use std::env;
 use std::os::unix::process::CommandExt;
@@ -14,12 +14,24 @@ pub(crate) struct Args {
     options: Vec<String>,
 }
 
-/// Becomes the other program, so that it alone answers to Ctrl-C and cleans up.
+/// The faults' tasks.
 pub(crate) fn run(task: &str, args: &Args) -> Result<ExitCode> {
+    become_program(&["--package", "txova-kafka-faults", "--", task], task, args)
+}
+
+/// The bench, built as it would be for production.
+pub(crate) fn bench(args: &Args) -> Result<ExitCode> {
+    become_program(&["--release", "--package", "txova-kafka-bench", "--", "run"], "bench", args)
+}
+
+/// Becomes the other program, so that it alone answers to Ctrl-C and cleans up.
+fn become_program(program: &[&str], folder: &str, args: &Args) -> Result<ExitCode> {
     let xtask = env::current_exe().context(|| "cannot find this program".to_owned())?;
-    let folder = kafka::home()?.join(task);
+    let folder = kafka::home()?.join(folder);
     let error = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-        .args(["run", "--quiet", "--package", "txova-kafka-faults", "--", task, "--xtask"])
+        .args(["run", "--quiet"])
+        .args(program)
+        .arg("--xtask")
         .arg(xtask)
         .arg("--folder")
         .arg(folder)
