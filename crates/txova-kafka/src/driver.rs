@@ -378,7 +378,7 @@ impl Driver {
         if let Err(error) = &answer {
             warn!(%error, "a commit failed and is tried again");
         }
-        let told = answer.as_ref().map(|()| ()).map_err(|failed| &failed.error);
+        let told = answer.as_ref().map_err(|failed| &failed.error).copied();
         let told = if broken(Mutation::BelievesRefusedCommits) { Ok(()) } else { told };
         if !broken(Mutation::ForgetsCommitAnswers) {
             self.engine.committed(told, self.clock.now());

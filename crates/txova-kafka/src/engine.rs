@@ -59,6 +59,8 @@ pub(crate) struct Engine<R> {
     rotation: VecDeque<usize>,
     timers: BinaryHeap<Reverse<(Moment, Ticket)>>,
     running: usize,
+    /// Records with them.
+    with_handlers: usize,
     bytes: usize,
     actions: VecDeque<Action<R>>,
     commits: Commits,
@@ -118,6 +120,15 @@ pub(crate) struct DeadLetterOrder<R> {
 pub(crate) struct Ticket {
     index: u32,
     serial: u64,
+}
+
+/// The record that an outcome has settled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Settled {
+    pub ticket: Ticket,
+    pub partition: TopicPartition,
+    pub epoch: u64,
+    pub offset: i64,
 }
 
 /// What happened since the start, by count.
@@ -204,6 +215,7 @@ impl<R: Clone> Engine<R> {
             rotation: VecDeque::new(),
             timers: BinaryHeap::new(),
             running: 0,
+            with_handlers: 0,
             bytes: 0,
             actions: VecDeque::new(),
             commits: Commits::default(),

@@ -8,7 +8,7 @@ use crate::outcome::{BatchOutcome, ErrorClass, Failure, Outcome};
 use super::mutation::{Mutation, broken};
 use super::partition::Ready;
 use super::time::{Moment, Now};
-use super::{Engine, Start, State, Ticket};
+use super::{Engine, Settled, Start, State, Ticket};
 
 /// How large the batches of one handler may get, and how long they may fill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,15 +139,23 @@ impl<R: Clone> Engine<R> {
         records.into_iter().zip(states).map(|(index, state)| self.begin(index, state, now)).collect()
     }
 
-    /// A run over a batch has ended; the tickets are those of its start, in order.
-    pub(crate) fn batch_outcome(&mut self, tickets: &[Ticket], outcome: BatchOutcome, now: Now) {
-        let Some(&first) = tickets.first() else { return };
-        let Some(live) = self.find(first).filter(|live| live.state == State::Running) else { return };
+    /// A run over a batch has ended; the tickets are those of its start, in order. Answers with the records it has handled.
+    pub(crate) fn batch_outcome(
+        &mut self,
+        tickets: &[Ticket],
+        outcome: BatchOutcome,
+        now: Now,
+    ) -> Vec<Settled> {
+        let Some(&first) = tickets.first() else { return Vec::new() };
+        let Some(live) = self.find(first).filter(|live| live.state == State::Running) else {
+            return Vec::new();
+        };
         let slot = live.partition;
-        self.run_ended(slot);
+        self.run_ended(slot, tickets.len());
         match outcome {
             BatchOutcome::Whole(Outcome::Failed(failure)) if tickets.len() > 1 && splits(&failure) => {
                 self.split(tickets, &failure, now);
+                Vec::new()
             }
             BatchOutcome::Whole(outcome) => self.parts(tickets, |_| Some(outcome.clone()), now),
             BatchOutcome::Parts { by, failed, ran } => {
@@ -156,14 +164,20 @@ impl<R: Clone> Engine<R> {
                     Some((_, failure)) => Some(Outcome::Failed(failure)),
                     None => (place < ran).then_some(Outcome::Handled(by)),
                 };
-                self.parts(tickets, said, now);
+                self.parts(tickets, said, now)
             }
         }
     }
 
     /// Each record's own outcome; none where it was not given to the handler. One behind another of its lane that is not
     /// settled waits for it, whatever was said of it.
-    fn parts(&mut self, tickets: &[Ticket], mut said: impl FnMut(usize) -> Option<Outcome>, now: Now) {
+    fn parts(
+        &mut self,
+        tickets: &[Ticket],
+        mut said: impl FnMut(usize) -> Option<Outcome>,
+        now: Now,
+    ) -> Vec<Settled> {
+        let mut settled = Vec::new();
         for (place, ticket) in tickets.iter().enumerate() {
             let outcome = said(place);
             let Some(live) = self.find(*ticket) else { continue };
@@ -172,7 +186,7 @@ impl<R: Clone> Engine<R> {
             }
             match outcome {
                 Some(_) if broken(Mutation::BatchSettlesFailed) => self.settle(ticket.index, now),
-                Some(outcome) => self.heard(*ticket, outcome, now),
+                Some(outcome) => settled.extend(self.heard(*ticket, outcome, now)),
                 None => {
                     live.state = State::Waiting;
                     self.hold_back(*ticket);
@@ -181,6 +195,7 @@ impl<R: Clone> Engine<R> {
             }
             self.hold_back(*ticket);
         }
+        settled
     }
 
     /// A failure of the whole is that of no record in particular: it counts for each, is the last of none, and from now on

@@ -16,7 +16,9 @@ use super::{Engine, Live};
 #[derive(Default)]
 pub(super) struct Commits {
     in_flight: Option<Vec<InFlight>>,
+    /// Records settled since the last commit was handed out, and those that were until then.
     settled: usize,
+    settled_in_flight: usize,
     due: Option<Moment>,
     not_before: Moment,
     failures_in_a_row: u32,
@@ -45,6 +47,16 @@ impl Commits {
         self.due.get_or_insert(now.at + settings.commit_interval);
     }
 
+    /// Records settled that no commit under way covers.
+    pub(super) fn waiting(&self) -> usize {
+        self.settled
+    }
+
+    /// Whether the answer for a partition is out.
+    pub(super) fn is_under_way(&self, slot: usize, epoch: u64) -> bool {
+        self.in_flight.iter().flatten().any(|it| (it.slot, it.epoch) == (slot, epoch))
+    }
+
     pub(super) fn wake_at(&self) -> Option<Moment> {
         if self.in_flight.is_some() { None } else { self.due.map(|due| due.max(self.not_before)) }
     }
@@ -56,7 +68,7 @@ impl<R: Clone> Engine<R> {
             return None;
         }
         self.commits.due = None;
-        self.commits.settled = 0;
+        self.commits.settled_in_flight = std::mem::take(&mut self.commits.settled);
         let changed = self.partitions.iter().filter(|(slot, partition)| {
             partition.changed && !self.leaving.gives_back(*slot, partition.epoch)
         });
@@ -80,6 +92,7 @@ impl<R: Clone> Engine<R> {
     /// The broker has answered [`super::Action::Commit`].
     pub(crate) fn committed(&mut self, answer: Result<(), &ClientError>, now: Now) {
         let Some(in_flight) = self.commits.in_flight.take() else { return };
+        let settled = std::mem::take(&mut self.commits.settled_in_flight);
         match answer {
             Ok(()) => {
                 self.counts.commits += 1;
@@ -97,6 +110,7 @@ impl<R: Clone> Engine<R> {
                 self.commits.failures_in_a_row += 1;
                 self.commits.not_before = now.at + Duration::from_millis(100 << doublings);
                 self.commits.touched(now, &self.settings);
+                self.commits.settled += settled;
             }
         }
         for InFlight { slot, epoch, offset } in in_flight {

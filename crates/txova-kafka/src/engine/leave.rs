@@ -10,6 +10,7 @@ use crate::record::TopicPartition;
 use crate::transport::CommitEntry;
 
 use super::mutation::{Mutation, broken};
+use super::partition::Partition;
 use super::time::{Moment, Now};
 use super::{Action, Engine, State, Ticket};
 
@@ -225,12 +226,27 @@ impl<R: Clone> Engine<R> {
     fn is_quiet(&self, slots: &[(usize, u64)]) -> bool {
         slots.iter().all(|(slot, epoch)| {
             let partition = self.partitions.get(*slot).filter(|partition| partition.epoch == *epoch);
-            partition.is_none_or(|partition| partition.running == 0 && partition.dead_lettering == 0)
+            let is_quiet =
+                partition.is_none_or(|partition| partition.running == 0 && partition.dead_lettering == 0);
+            is_quiet && !self.has_transaction(*slot)
         })
     }
 
-    /// A last commit also repeats one whose answer is still out: the later one wins, and it says at least as much.
+    /// Whether a transaction with what was published for a partition is under way: a later commit must not say that its
+    /// records are done before it is known that what they published is written.
+    fn has_transaction(&self, slot: usize) -> bool {
+        let under_way = |partition: &Partition| self.commits.is_under_way(slot, partition.epoch);
+        self.settings.transactions
+            && !broken(Mutation::GivesBackDuringTransaction)
+            && self.partitions.get(slot).is_some_and(under_way)
+    }
+
+    /// A last commit also repeats one whose answer is still out: the later one wins, and it says at least as much. Not so
+    /// a transaction whose answer is out at the deadline: without it nothing more can be said.
     fn entry_if_worth_it(&mut self, slot: usize) -> Option<CommitEntry> {
+        if self.has_transaction(slot) {
+            return None;
+        }
         let entry = self.entry(slot)?;
         let partition = self.partitions.get(slot)?;
         (partition.changed || partition.committed != Some(entry.offset) || !entry.metadata.is_empty())
@@ -257,6 +273,9 @@ impl<R: Clone> Engine<R> {
                     }
                     _ => report.returned += 1,
                 }
+            }
+            if matches!(live.state, State::Running | State::Batched) {
+                self.with_handlers -= 1;
             }
             if live.state == State::Running {
                 self.running -= 1;

@@ -56,6 +56,10 @@ pub(super) enum Mutation {
     BatchFreesKey,
     /// A failure of a batch as a whole counts as the last of each of its records.
     BatchSpoilsAll,
+    /// A partition is given back, and committed for, while the answer to its transaction is out.
+    GivesBackDuringTransaction,
+    /// Records start although a transaction's worth of them waits.
+    OverfillsTransactions,
 }
 
 #[cfg(not(test))]

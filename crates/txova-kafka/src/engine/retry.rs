@@ -10,30 +10,38 @@ use super::leave::StopReason;
 use super::mutation::{Mutation, broken};
 use super::partition::Pinned;
 use super::time::{Moment, Now};
-use super::{Action, DeadLetterOrder, Engine, Live, State, Ticket};
+use super::{Action, DeadLetterOrder, Engine, Live, Settled, State, Ticket};
 
 impl<R: Clone> Engine<R> {
-    /// A handler has ended.
-    pub(crate) fn outcome(&mut self, ticket: Ticket, outcome: Outcome, now: Now) {
-        let Some(live) = self.find(ticket).filter(|live| live.state == State::Running) else { return };
+    /// A handler has ended. Answers with the record it has handled; `None` where it failed, or nobody wants to know.
+    pub(crate) fn outcome(&mut self, ticket: Ticket, outcome: Outcome, now: Now) -> Option<Settled> {
+        let live = self.find(ticket).filter(|live| live.state == State::Running)?;
         let slot = live.partition;
-        self.run_ended(slot);
-        self.heard(ticket, outcome, now);
+        self.run_ended(slot, 1);
+        self.heard(ticket, outcome, now)
     }
 
     /// What a handler said of one record, alone or in a batch.
-    pub(super) fn heard(&mut self, ticket: Ticket, outcome: Outcome, now: Now) {
+    pub(super) fn heard(&mut self, ticket: Ticket, outcome: Outcome, now: Now) -> Option<Settled> {
         match outcome {
             Outcome::Handled(_) => {
+                let (slot, offset) = self.find(ticket).map(|live| (live.partition, live.offset))?;
                 self.counts.handled += 1;
                 self.settle(ticket.index, now);
+                let partition = self.partitions.get(slot)?;
+                let (name, epoch) = (partition.name.clone(), partition.epoch);
+                Some(Settled { ticket, partition: name, epoch, offset })
             }
-            Outcome::Failed(failure) => self.failed(ticket, failure, now),
+            Outcome::Failed(failure) => {
+                self.failed(ticket, failure, now);
+                None
+            }
         }
     }
 
-    pub(super) fn run_ended(&mut self, slot: usize) {
+    pub(super) fn run_ended(&mut self, slot: usize, records: usize) {
         self.running -= 1;
+        self.with_handlers -= records;
         self.leaving.ended();
         if let Some(partition) = self.partitions.get_mut(slot) {
             partition.running -= 1;

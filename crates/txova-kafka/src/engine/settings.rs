@@ -24,6 +24,9 @@ pub(crate) struct Settings {
     pub commit_every_records: usize,
     /// … or this long after the first of them.
     pub commit_interval: Duration,
+    /// Commits are transactions, which carry what handlers published: so each has `commit_every_records` at most, and a
+    /// partition is not given back before its own is answered.
+    pub transactions: bool,
     /// The longest text a commit may carry.
     pub max_metadata_bytes: usize,
     /// Offsets between a partition's commit position and the last record taken, before intake pauses.
@@ -56,6 +59,7 @@ impl Default for Settings {
             batches: Vec::new(),
             commit_every_records: 1_000,
             commit_interval: Duration::from_millis(200),
+            transactions: false,
             max_metadata_bytes: 4_096,
             max_window: 262_144,
         }

@@ -1,5 +1,6 @@
 //! What starts next: partitions in turn, and in each the oldest record that waits for no other.
 
+use super::mutation::{Mutation, broken};
 use super::partition::Ready;
 use super::time::Now;
 use super::{Action, Engine, Start, State, Ticket};
@@ -54,7 +55,11 @@ impl<R: Clone> Engine<R> {
             return None;
         }
         while self.running < self.settings.concurrency {
-            let slot = self.rotation.pop_front()?;
+            let slot = *self.rotation.front()?;
+            if self.overfills_a_transaction(slot) {
+                return None;
+            }
+            self.rotation.pop_front();
             let Some(partition) = self.partitions.get_mut(slot) else { continue };
             partition.in_rotation = false;
             if !partition.may_start() {
@@ -81,6 +86,7 @@ impl<R: Clone> Engine<R> {
         let live = self.live.get_mut(index as usize)?;
         live.state = state;
         live.since = now.at;
+        self.with_handlers += 1;
         Some(Start {
             ticket: Ticket { index, serial: live.serial },
             partition: self.partitions.get(live.partition)?.name.clone(),
@@ -88,5 +94,20 @@ impl<R: Clone> Engine<R> {
             attempt: live.attempts + 1,
             first_failure_ms: live.first_failure_ms,
         })
+    }
+    /// Whether the next run of a partition must wait for a commit: with what is settled and what may settle soon its records
+    /// would be more than one transaction has. So none grows however long the one before it takes. A run that is more by
+    /// itself starts alone.
+    fn overfills_a_transaction(&self, slot: usize) -> bool {
+        if !self.settings.transactions || broken(Mutation::OverfillsTransactions) {
+            return false;
+        }
+        let next = self.partitions.get(slot).and_then(|partition| partition.ready.front());
+        let records = match next {
+            Some(Ready::Batch(indexes)) => indexes.len(),
+            Some(Ready::One(_)) | None => 1,
+        };
+        let waiting = self.commits.waiting() + self.with_handlers;
+        waiting > 0 && waiting + records > self.settings.commit_every_records
     }
 }

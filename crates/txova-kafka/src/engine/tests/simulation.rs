@@ -28,7 +28,7 @@ use crate::transport::Committed;
 const SEEDS: u64 = 300;
 const STEPS: usize = 700;
 /// What must have happened somewhere: worlds where nothing happens prove nothing.
-const EVENTS: [&str; 32] = [
+const EVENTS: [&str; 33] = [
     "attempts restored",
     "batch",
     "batch cancelled",
@@ -50,6 +50,7 @@ const EVENTS: [&str; 32] = [
     "failure for good",
     "held back in its batch",
     "known to be done",
+    "left with a transaction under way",
     "metadata too large",
     "no room",
     "partition lost",
@@ -144,6 +145,7 @@ fn settings(dice: &mut Dice, seed: u64) -> Settings {
         commit_interval: ms(dice.between(1, 500)),
         max_metadata_bytes: if dice.chance(70) { 4096 } else { dice.between(0, 200) },
         max_window: dice.between(2, 400) as i64,
+        transactions: dice.chance(25),
     }
 }
 

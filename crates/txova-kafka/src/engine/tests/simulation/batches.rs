@@ -53,7 +53,7 @@ impl Checker {
             offsets.len() == 1 || offsets.len() <= limits.max_records && bytes <= limits.max_bytes
         });
         self.holds(fits, || format!("bounded: {at} has {bytes} bytes, and the limits are {limits:?}"));
-        self.run_began(m);
+        self.run_began(m, starts.len());
         for (place, start) in starts.iter().enumerate() {
             self.record_started(m, start, &offsets[..place], logs, now);
         }

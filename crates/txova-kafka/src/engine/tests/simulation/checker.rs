@@ -33,6 +33,8 @@ pub(super) struct Member {
     pub(super) cut: bool,
     /// What the commit under way tells of, by epoch.
     pub(super) commit: Option<Vec<(i32, u64)>>,
+    /// Records settled since the last commit whose assignment is over: they count on until the next.
+    pub(super) gone: usize,
     /// After a refusal the next commit may take its time.
     pub(super) no_commit_before: Moment,
 }
@@ -154,14 +156,24 @@ impl Checker {
         let taken = self.lease(m, p).and_then(|lease| lease.taken.get(&start.record));
         let batch = taken.and_then(|taken| taken.batch);
         self.holds(batch.is_none(), || format!("{p}@{} is alone and goes with batches", start.record));
-        self.run_began(m);
+        self.run_began(m, 1);
         self.record_started(m, start, &[], logs, now);
     }
 
-    /// One handler more runs.
-    pub(super) fn run_began(&mut self, m: usize) {
+    /// One handler more runs, over so many records.
+    pub(super) fn run_began(&mut self, m: usize, records: usize) {
         let running = self.leases_of(m).map(|(_, lease)| lease.count(Stage::Running)).sum::<usize>();
         self.holds(running < self.settings.concurrency, || format!("bounded: member {m} runs one too many"));
+        let with_handlers: usize = self.leases_of(m).map(|(_, lease)| lease.with_handlers()).sum();
+        let staying = self.leases_of(m).filter(|(_, lease)| !lease.revoked); // the others have one of their own
+        let waiting = staying.map(|(_, lease)| lease.untold).sum::<usize>() + with_handlers;
+        let most = self.settings.commit_every_records;
+        let fits = !self.settings.transactions || waiting == 0 || waiting + records <= most;
+        self.holds(fits, || {
+            format!(
+                "bounded: member {m} starts {records} records and has {waiting} for a transaction of {most}"
+            )
+        });
         let member = &self.members[&m];
         let going = !member.stopped && member.closing.is_none();
         self.holds(going, || {

@@ -14,16 +14,32 @@ impl Checker {
         let mut told = vec![];
         for entry in entries {
             self.entry(m, entry, leaving);
+            let p = entry.partition.partition;
+            self.holds(!self.has_transaction(m, p), || {
+                format!(
+                    "the last commit of {p} by member {m} speaks while the answer to a transaction is out"
+                )
+            });
             if let Some(lease) = self.leases.get_mut(&(m, entry.partition.partition)) {
+                self.members.get_mut(&m).expect("it runs").gone += lease.untold;
                 lease.told();
                 told.push((entry.partition.partition, lease.epoch));
             }
         }
         let member = self.members.get_mut(&m).expect("it runs");
         if !leaving {
+            member.gone = 0; // what is told is no longer waiting
             let before = member.commit.replace(told);
             self.holds(before.is_none(), || format!("member {m} has two commits under way"));
         }
+    }
+
+    /// Whether the answer to a transaction with this partition is out.
+    pub(super) fn has_transaction(&self, m: usize, p: i32) -> bool {
+        let epoch = self.leases.get(&(m, p)).map(|lease| lease.epoch);
+        let told = self.members[&m].commit.as_ref();
+        self.settings.transactions
+            && told.is_some_and(|told| told.iter().any(|it| Some(it.1) == epoch && it.0 == p))
     }
 
     /// The broker has answered a commit.

@@ -139,6 +139,10 @@ impl Lease {
         self.unsettled().fold((0, 0), |(records, bytes), (_, taken)| (records + 1, bytes + taken.bytes))
     }
 
+    pub(super) fn with_handlers(&self) -> usize {
+        self.count(Stage::Running) + self.count(Stage::Batched)
+    }
+
     pub(super) fn count(&self, stage: Stage) -> usize {
         self.taken.values().filter(|taken| taken.stage == stage).count()
     }

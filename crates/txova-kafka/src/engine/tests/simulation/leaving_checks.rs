@@ -26,9 +26,10 @@ impl Checker {
     /// An assignment is over.
     pub(super) fn over(&mut self, m: usize, p: i32) {
         let Some(lease) = self.leases.remove(&(m, p)) else { return };
-        if let Some(closing) = &mut self.members.get_mut(&m).expect("it runs").closing {
-            let cut_off =
-                lease.count(Stage::Running) + lease.count(Stage::Batched) + lease.count(Stage::Writing);
+        let member = self.members.get_mut(&m).expect("it runs");
+        member.gone += lease.untold;
+        if let Some(closing) = &mut member.closing {
+            let cut_off = lease.with_handlers() + lease.count(Stage::Writing);
             closing.abandoned += cut_off;
             closing.returned += lease.in_flight().0 - cut_off;
         }
@@ -46,7 +47,12 @@ impl Checker {
         let busy = leases.any(|lease| lease.count(Stage::Running) + lease.count(Stage::Writing) > 0);
         let mut leases = partitions.iter().filter_map(|p| self.leases.get(&(m, *p)));
         let untold = leases.any(|lease| lease.untold_since.is_some());
-        self.holds(!untold, || format!("member {m} left without committing what it could"));
+        let under_way = partitions.iter().any(|p| self.has_transaction(m, *p));
+        self.holds(!untold || under_way, || format!("member {m} left without committing what it could"));
+        self.holds(due || !under_way, || format!("member {m} left before its transaction was answered"));
+        if under_way {
+            self.saw("left with a transaction under way");
+        }
         self.holds(due || !busy, || {
             format!("close is bounded: member {m} left before its handlers ended or its deadline")
         });
@@ -87,7 +93,12 @@ impl Checker {
         let going = || self.leases_of(m).filter(|(_, lease)| !lease.draining);
         let fetching = going().find(|(p, lease)| lease.pinned && !paused(*p)).map(|(p, _)| p);
         let busy: usize = self.leases_of(m).map(|(_, lease)| lease.count(Stage::Running)).sum();
-        let free = !stopped && busy < self.settings.concurrency;
+        let largest = self.settings.batches.iter().map(|batch| batch.max_records).max().unwrap_or(1);
+        let waiting: usize = self.leases_of(m).map(|(_, lease)| lease.untold + lease.with_handlers()).sum();
+        let may_be_full = waiting + member.gone + largest > self.settings.commit_every_records;
+        let may_wait = member.commit.is_some() || member.no_commit_before > now.at; // it may be full of older ones
+        let held = self.settings.transactions && (may_be_full || may_wait);
+        let free = !stopped && !held && busy < self.settings.concurrency;
         let batches = &self.settings.batches;
         let idle = going()
             .find_map(|(p, lease)| lease.idle(now, batches).filter(|_| free).map(|offset| (p, offset)));

@@ -7,7 +7,7 @@ use crate::engine::mutation::{Mutation, break_engine};
 
 const SEEDS: u64 = 200;
 
-const ALL: [Mutation; 26] = [
+const ALL: [Mutation; 28] = [
     Mutation::CommitsPastUnsettled,
     Mutation::CommitsUnrunWhenLeaving,
     Mutation::FreesKeyInBackOff,
@@ -34,6 +34,8 @@ const ALL: [Mutation; 26] = [
     Mutation::BatchSettlesFailed,
     Mutation::BatchFreesKey,
     Mutation::BatchSpoilsAll,
+    Mutation::GivesBackDuringTransaction,
+    Mutation::OverfillsTransactions,
 ];
 
 /// The first seed whose world shows the fault, and how.

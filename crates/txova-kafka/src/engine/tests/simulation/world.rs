@@ -183,10 +183,11 @@ impl World {
         if self.dice.chance(20) && !member.late.is_empty() {
             let run = member.late.swap_remove(self.dice.below(member.late.len()));
             let tickets: Vec<Ticket> = run.works.iter().map(|work| work.ticket).collect();
-            return match run.is_batch {
-                false => member.engine.outcome(tickets[0], OK, self.now),
-                true => member.engine.batch_outcome(&tickets, BatchOutcome::Whole(OK), self.now),
+            match run.is_batch {
+                false => drop(member.engine.outcome(tickets[0], OK, self.now)),
+                true => drop(member.engine.batch_outcome(&tickets, BatchOutcome::Whole(OK), self.now)),
             };
+            return;
         }
         if member.running.is_empty() {
             return;
