@@ -3,6 +3,7 @@
 
 mod build;
 mod handle;
+mod measure;
 mod range;
 mod run;
 mod signal;

@@ -26,6 +26,7 @@ mod choice;
 mod connection;
 mod consumer;
 mod loader;
+mod metrics;
 mod nearest;
 mod problem;
 mod properties;
@@ -40,6 +41,7 @@ mod tests;
 pub use connection::{Connection, Sasl, SaslMechanism, SecurityProtocol, Tls};
 pub use consumer::{Assignor, ConsumerConfig, Isolation, Order};
 pub use loader::Loader;
+pub use metrics::MetricsConfig;
 pub use problem::{ConfigError, Origin, Problem};
 pub use publisher::{Acks, Compression, Partitioner, PublisherConfig};
 pub use secret::Secret;
@@ -56,6 +58,8 @@ pub struct KafkaConfig {
     pub publisher: PublisherConfig,
     /// How events are read and handled.
     pub consumer: ConsumerConfig,
+    /// How metrics are named and fed.
+    pub metrics: MetricsConfig,
 }
 
 impl KafkaConfig {

@@ -50,6 +50,11 @@ impl DeadLetterWriter {
         Ok(Self { producer: kafka.transport.producer()?, service, group, budget_bytes })
     }
 
+    /// The client it writes with.
+    pub(crate) fn producer(&self) -> Arc<dyn Producer> {
+        self.producer.clone()
+    }
+
     fn letter(&self, order: DeadLetterOrder<Record>) -> DeadLetter {
         let DeadLetterOrder {
             partition, record, failure, attempts, first_failure_ms, last_failure_ms, ..

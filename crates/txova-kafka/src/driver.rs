@@ -19,9 +19,7 @@ use tracing::{debug, info, warn};
 
 use crate::attempt::Dispatch;
 use crate::client_error::{ClientError, ClientErrorKind};
-use crate::engine::{
-    Action, CloseReport, Counts, DeadLetterOrder, Engine, Settings, Status, StopReason, Ticket,
-};
+use crate::engine::{Action, CloseReport, DeadLetterOrder, Engine, Settings, Status, StopReason, Ticket};
 use crate::outcome::{BatchOutcome, Outcome};
 use crate::record::{Record, TopicPartition};
 use crate::transport::{Batch, Command, Commit, CommitError, GroupEvent, GroupMember};
@@ -69,9 +67,13 @@ pub(crate) struct Picture {
     pub engine: Status,
     /// The last thing the client had to say, while it is not over.
     pub trouble: Option<ClientError>,
-    /// Assignments so far.
+    /// Assignments, revocations and losses so far.
     pub assignments: u64,
+    pub revocations: u64,
+    pub losses: u64,
     pub closing: bool,
+    /// The timestamps of the records that hold the partitions' positions, in milliseconds since 1970.
+    pub oldest_ms: BTreeMap<TopicPartition, i64>,
 }
 
 /// How a run ended.
@@ -80,7 +82,8 @@ pub(crate) struct Ended {
     pub report: CloseReport,
     /// Why it was not simply asked to close.
     pub reason: Option<StopReason>,
-    pub counts: Counts,
+    /// How it was when it ended.
+    pub last: Picture,
 }
 
 /// What comes back from work the driver has begun.
@@ -115,6 +118,8 @@ pub(crate) struct Driver {
     assigned: BTreeMap<TopicPartition, Assigned>,
     trouble: Option<ClientError>,
     assignments: u64,
+    revocations: u64,
+    losses: u64,
     closing: bool,
     report: Option<CloseReport>,
     left: bool,
@@ -144,6 +149,8 @@ impl Driver {
             assigned: BTreeMap::new(),
             trouble: None,
             assignments: 0,
+            revocations: 0,
+            losses: 0,
             closing: false,
             report: None,
             left: false,
@@ -161,8 +168,7 @@ impl Driver {
             }
             if let Some(report) = self.report.take() {
                 self.leave().await;
-                let counts = self.engine.status(self.clock.now().at).counts;
-                return Ended { report, reason: self.engine.stop_reason().cloned(), counts };
+                return Ended { report, reason: self.engine.stop_reason().cloned(), last: self.picture() };
             }
             self.next_input(more).await;
         }
@@ -302,6 +308,7 @@ impl Driver {
                     self.member.commands.send(Command::Release { commit, reply });
                 }
                 info!(?partitions, "revoked");
+                self.revocations += 1;
                 self.forget(&partitions);
                 self.engine.revoked(&partitions, now.at + self.settings.revoke_timeout);
             }
@@ -310,6 +317,7 @@ impl Driver {
                     ?partitions,
                     "lost: another member has them; records under way here may be handled twice"
                 );
+                self.losses += 1;
                 self.forget(&partitions);
                 self.engine.lost(&partitions, now);
             }
@@ -353,13 +361,22 @@ impl Driver {
         match control {
             Control::Close(timeout) => self.begin_close(timeout),
             Control::Status(reply) => {
-                let _ = reply.send(Picture {
-                    engine: self.engine.status(self.clock.now().at),
-                    trouble: self.trouble.clone(),
-                    assignments: self.assignments,
-                    closing: self.closing,
-                });
+                let _ = reply.send(self.picture());
             }
+        }
+    }
+
+    fn picture(&self) -> Picture {
+        let oldest = self.engine.oldest();
+        let oldest = oldest.filter_map(|(partition, record)| Some((partition.clone(), record.timestamp_ms?)));
+        Picture {
+            engine: self.engine.status(self.clock.now().at),
+            trouble: self.trouble.clone(),
+            assignments: self.assignments,
+            revocations: self.revocations,
+            losses: self.losses,
+            closing: self.closing,
+            oldest_ms: oldest.collect(),
         }
     }
 

@@ -20,6 +20,7 @@ mod retry;
 mod settings;
 mod start;
 mod status;
+mod tally;
 mod time;
 mod window;
 
@@ -40,12 +41,14 @@ use self::commit::Commits;
 use self::leave::Leaving;
 use self::mutation::{Mutation, broken};
 use self::partition::Partition;
+use self::tally::Tally;
 
 pub(crate) use self::intake::{Incoming, Offered};
 pub use self::leave::CloseReport;
 pub(crate) use self::leave::StopReason;
 pub(crate) use self::settings::{Retry, Settings};
 pub use self::status::{PartitionStatus, RecordState, Status, Stuck};
+pub use self::tally::Counts;
 pub(crate) use self::time::{Moment, Now};
 
 /// The consumer engine over records of type `R`, which it hands out as clones.
@@ -65,7 +68,7 @@ pub(crate) struct Engine<R> {
     actions: VecDeque<Action<R>>,
     commits: Commits,
     leaving: Leaving,
-    counts: Counts,
+    tally: Tally,
 }
 
 /// What the driver is to do.
@@ -131,32 +134,6 @@ pub(crate) struct Settled {
     pub offset: i64,
 }
 
-/// What happened since the start, by count.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Counts {
-    /// Records taken.
-    pub received: u64,
-    /// Handler runs begun.
-    pub started: u64,
-    /// Records a handler said ok to.
-    pub handled: u64,
-    /// Records settled by `skip`.
-    pub skipped: u64,
-    /// Attempts put off to a later one.
-    pub retried: u64,
-    /// Records whose dead letter is acknowledged.
-    pub dead_lettered: u64,
-    /// Dead letters the broker did not take, each to be written again.
-    pub dead_letter_failures: u64,
-    /// Commits acknowledged.
-    pub commits: u64,
-    /// Commits refused or unanswered.
-    pub commit_failures: u64,
-    /// Records that came again and were known to be settled.
-    pub known: u64,
-}
-
 /// A record taken and not settled.
 struct Live<R> {
     serial: u64,
@@ -220,7 +197,7 @@ impl<R: Clone> Engine<R> {
             actions: VecDeque::new(),
             commits: Commits::default(),
             leaving: Leaving::default(),
-            counts: Counts::default(),
+            tally: Tally::default(),
         }
     }
 

@@ -291,6 +291,14 @@ pub(crate) trait Producer: Send + Sync {
     /// Waits until everything handed over so far is answered.
     fn flush(&self, timeout: Duration) -> BoxFuture<'static, Result<(), ClientError>>;
 
+    /// One past the last record of each partition, in the order asked: over the connections that are there already,
+    /// for what asks again and again.
+    fn log_ends(
+        &self,
+        partitions: Vec<TopicPartition>,
+        timeout: Duration,
+    ) -> BoxFuture<'static, Result<Vec<i64>, ClientError>>;
+
     /// Connects and fetches what the first record would wait for (metadata of `topics`, the producer id).
     fn warm_up(&self, topics: Vec<String>, timeout: Duration) -> BoxFuture<'static, Result<(), ClientError>>;
 }

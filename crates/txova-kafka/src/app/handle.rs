@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use crate::client_error::ClientError;
-use crate::driver::Control;
+use crate::driver::{Control, Picture};
 use crate::engine::Status;
 
 /// How long an app may take to answer before it counts as not answering.
@@ -59,10 +59,13 @@ impl AppHandle {
 
     /// How the app is; `None` when it does not run or does not answer within two seconds.
     pub async fn status(&self) -> Option<AppStatus> {
+        let Picture { engine, trouble, assignments, closing, .. } = self.picture().await?;
+        Some(AppStatus { engine, trouble, assignments, closing })
+    }
+
+    pub(super) async fn picture(&self) -> Option<Picture> {
         let (reply, answer) = oneshot::channel();
         self.control.send(Control::Status(reply)).ok()?;
-        let picture = timeout(ANSWER_TIMEOUT, answer).await.ok()?.ok()?;
-        let crate::driver::Picture { engine, trouble, assignments, closing } = picture;
-        Some(AppStatus { engine, trouble, assignments, closing })
+        timeout(ANSWER_TIMEOUT, answer).await.ok()?.ok()
     }
 }

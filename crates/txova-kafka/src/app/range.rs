@@ -151,7 +151,7 @@ impl App {
             }
         };
         self.ended.send_replace(true);
-        let Ended { mut report, reason, counts } = ended;
+        let Ended { mut report, reason, last } = ended;
         report.committed.clear(); // the engine believes so
         let Progress { read_to, positions } = progress.take();
         match reason {
@@ -159,7 +159,7 @@ impl App {
                 &ranges,
                 &read_to,
                 &positions,
-                counts,
+                last.engine.counts,
                 failures.take(),
                 range.dead_letters,
             )),

@@ -4,6 +4,7 @@
 use std::fmt::Display;
 use std::path::Path;
 
+use super::metrics::is_name;
 use super::problem::{Origin, Problem};
 use super::properties::owner;
 use super::settings::{Kind, SETTINGS, Setting, find, variable};
@@ -19,6 +20,7 @@ pub(super) fn all(config: &KafkaConfig) -> Vec<Problem> {
     check.connection();
     check.publisher();
     check.consumer();
+    check.metrics();
     check.problems
 }
 
@@ -251,6 +253,14 @@ impl Check<'_> {
             ),
             _ => {}
         }
+    }
+
+    fn metrics(&mut self) {
+        let metrics = &self.config.metrics;
+        let expected = "expected letters, digits and `_`, as in ride_service, and no digit first";
+        self.refuse_if(!is_name(&metrics.namespace), "metrics.namespace", expected);
+        let subsystem = metrics.subsystem.as_deref();
+        self.refuse_if(subsystem.is_some_and(|name| !is_name(name)), "metrics.subsystem", expected);
     }
 
     fn consumer(&mut self) {

@@ -303,6 +303,11 @@ pub(super) static SETTINGS: &[Setting] = &[
     number!(consumer.revoke_timeout_ms, "ms", 0..=HOUR),
     choice!(consumer.isolation, Isolation),
     whole!(Properties, consumer.properties),
+    setting!(Text, metrics.namespace, |config| Some(config.metrics.namespace.as_str()), |config, value| {
+        config.metrics.namespace = value
+    }),
+    text!(metrics.subsystem),
+    number!(metrics.lag_interval_ms, "ms", 0..=HOUR),
 ];
 
 impl Choice for OutOfRange {

@@ -95,12 +95,12 @@ impl<R: Clone> Engine<R> {
         let settled = std::mem::take(&mut self.commits.settled_in_flight);
         match answer {
             Ok(()) => {
-                self.counts.commits += 1;
+                self.tally.rest().commits += 1;
                 self.commits.failures_in_a_row = 0;
                 self.commits.not_before = now.at;
             }
             Err(error) => {
-                self.counts.commit_failures += 1;
+                self.tally.rest().commit_failures += 1;
                 if error.kind == ClientErrorKind::OffsetMetadataTooLarge {
                     let limit = self.commits.metadata_limit.unwrap_or(self.settings.max_metadata_bytes);
                     let half = limit / 2;
@@ -145,6 +145,7 @@ impl<R: Clone> Engine<R> {
         let (name, epoch) = (partition.name.clone(), partition.epoch);
         let entry = CommitEntry { partition: name, epoch, offset, metadata: encoded.text };
         let partition = self.partitions.get_mut(slot)?;
+        partition.map_bytes = used;
         if !encoded.complete || used * 4 >= limit * 3 {
             partition.map_full = limit > 0;
         } else if used * 2 <= limit {

@@ -71,7 +71,7 @@ impl<R: Clone> Engine<R> {
             if broken(Mutation::ForgetsAttemptsAtAssignment) {
                 map.failing.clear();
             }
-            let mut partition = Partition::new(name.clone(), epoch, start, map);
+            let mut partition = Partition::new(name.clone(), self.tally.slot(&name.topic), epoch, start, map);
             partition.draining = self.leaving.is_closing();
             let slot = self.partitions.insert(partition);
             self.by_name.insert(name, slot);
@@ -103,7 +103,8 @@ impl<R: Clone> Engine<R> {
                 return Offered::WentBack { expected };
             }
             // The committed offset was out of range and the client began anew before it: nothing taken is at stake.
-            *partition = Partition::new(name.clone(), epoch, Some(offset), OffsetMap::default());
+            *partition =
+                Partition::new(name.clone(), partition.topic, epoch, Some(offset), OffsetMap::default());
             partition.changed = true;
         }
         let again = partition.window.next_offset().is_some_and(|next| offset < next);
@@ -120,15 +121,17 @@ impl<R: Clone> Engine<R> {
             partition.changed = true;
             self.commits.touched(now, &self.settings);
         }
-        self.counts.received += 1;
         if partition.restored.take_done(offset) {
             partition.window.push_done(offset);
             partition.changed = true;
-            self.counts.known += 1;
+            let counts = self.count(slot);
+            counts.received += 1;
+            counts.known += 1;
             self.commits.settled(now, &self.settings);
             self.update_pause(slot);
             return Offered::Taken;
         }
+        self.count(slot).received += 1;
         self.take(slot, incoming, now);
         self.update_pause(slot);
         if !self.has_room(0) {

@@ -10,11 +10,13 @@ use crate::record::TopicPartition;
 use super::batch::Forming;
 use super::mutation::{Mutation, broken};
 use super::offset_map::{Failing, OffsetMap};
+use super::tally::TopicSlot;
 use super::time::Moment;
 use super::window::Window;
 
 pub(super) struct Partition {
     pub name: TopicPartition,
+    pub topic: TopicSlot,
     pub epoch: u64,
     /// The committed offset it began with.
     pub start: Option<i64>,
@@ -46,6 +48,8 @@ pub(super) struct Partition {
     pub changed: bool,
     /// The last position the broker acknowledged.
     pub committed: Option<i64>,
+    /// Bytes of metadata in the last commit made ready.
+    pub map_bytes: usize,
 }
 
 /// One run of a handler that waits for its turn.
@@ -62,9 +66,16 @@ pub(super) struct Pinned {
 }
 
 impl Partition {
-    pub(super) fn new(name: TopicPartition, epoch: u64, start: Option<i64>, map: OffsetMap) -> Self {
+    pub(super) fn new(
+        name: TopicPartition,
+        topic: TopicSlot,
+        epoch: u64,
+        start: Option<i64>,
+        map: OffsetMap,
+    ) -> Self {
         Self {
             name,
+            topic,
             epoch,
             start,
             window: Window::starting_at(start),
@@ -86,6 +97,7 @@ impl Partition {
             went_back: false,
             changed: false,
             committed: start,
+            map_bytes: 0,
         }
     }
 

@@ -26,7 +26,7 @@ impl<R: Clone> Engine<R> {
         match outcome {
             Outcome::Handled(_) => {
                 let (slot, offset) = self.find(ticket).map(|live| (live.partition, live.offset))?;
-                self.counts.handled += 1;
+                self.count(slot).handled += 1;
                 self.settle(ticket.index, now);
                 let partition = self.partitions.get(slot)?;
                 let (name, epoch) = (partition.name.clone(), partition.epoch);
@@ -51,11 +51,11 @@ impl<R: Clone> Engine<R> {
     pub(super) fn failed(&mut self, ticket: Ticket, failure: Box<Failure>, now: Now) {
         let retry = self.settings.retry.clone();
         let Some(live) = self.find(ticket) else { return };
+        let slot = live.partition;
         if failure.class == ErrorClass::Skip {
-            self.counts.skipped += 1;
+            self.count(slot).skipped += 1;
             return self.settle(ticket.index, now);
         }
-        let slot = live.partition;
         let offset = live.offset;
         if failure.class == ErrorClass::Stop {
             live.state = State::BackingOff; // not settled, and never started again here
@@ -81,6 +81,7 @@ impl<R: Clone> Engine<R> {
         if let Some(partition) = self.partitions.get_mut(slot) {
             partition.changed = true; // the attempt is committed, so that a restart does not forget it
         }
+        self.count(slot).failed += 1;
         self.commits.touched(now, &self.settings);
         if !again {
             self.dead_letter(ticket);
@@ -90,7 +91,8 @@ impl<R: Clone> Engine<R> {
     pub(super) fn back_off(&mut self, ticket: Ticket, until: Moment) {
         let Some(live) = self.find(ticket) else { return };
         live.state = State::BackingOff;
-        self.counts.retried += 1;
+        let slot = live.partition;
+        self.count(slot).retried += 1;
         self.set_timer(ticket, until);
     }
 
@@ -137,17 +139,17 @@ impl<R: Clone> Engine<R> {
         match answer {
             Ok(()) => {
                 partition.pinned = None;
-                self.counts.dead_lettered += 1;
+                self.count(slot).dead_lettered += 1;
                 self.settle(ticket.index, now);
                 self.enter_rotation(slot);
             }
             Err(error) => {
-                self.counts.dead_letter_failures += 1;
                 let pinned =
                     partition.pinned.get_or_insert_with(|| Pinned { since: now.at, error: error.clone() });
                 pinned.error = error;
                 let at = self.settings.retry.at(now.at, tries, slot as u64, None);
                 self.set_timer(ticket, at);
+                self.count(slot).dead_letter_failures += 1;
                 self.update_pause(slot);
             }
         }

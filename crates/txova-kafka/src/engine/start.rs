@@ -74,7 +74,7 @@ impl<R: Clone> Engine<R> {
                 partition.running += 1;
             }
             self.running += 1;
-            self.counts.started += 1;
+            self.count(slot).started += 1;
             self.enter_rotation(slot);
             return action;
         }

@@ -22,6 +22,8 @@ pub struct Status {
     pub in_flight_bytes: usize,
     /// What happened since the start.
     pub counts: Counts,
+    /// The same for each topic that was ever assigned; commits belong to none.
+    pub topics: Vec<(Arc<str>, Counts)>,
 }
 
 /// One assigned partition.
@@ -32,6 +34,10 @@ pub struct PartitionStatus {
     pub partition: TopicPartition,
     /// The next offset the group would go on from after a crash now.
     pub position: Option<i64>,
+    /// The last position the broker has acknowledged.
+    pub committed: Option<i64>,
+    /// How full the last commit's metadata was, 0 to 1; intake pauses at three quarters.
+    pub map_share: f64,
     /// One past the last record taken.
     pub next_offset: Option<i64>,
     /// Records taken and not settled.
@@ -92,8 +98,17 @@ impl<R: Clone> Engine<R> {
             running: self.running,
             in_flight_records: self.live.len(),
             in_flight_bytes: self.bytes,
-            counts: self.counts,
+            counts: self.tally.all(),
+            topics: self.tally.by_topic(),
         }
+    }
+
+    /// The record that holds each assigned partition's commit position, where one does.
+    pub(crate) fn oldest(&self) -> impl Iterator<Item = (&TopicPartition, &R)> {
+        self.partitions.iter().filter_map(|(_, partition)| {
+            let live = self.live.get(partition.window.front()? as usize)?;
+            Some((&partition.name, &live.record))
+        })
     }
 
     fn of(&self, slot: usize, now: Moment) -> Option<PartitionStatus> {
@@ -116,6 +131,8 @@ impl<R: Clone> Engine<R> {
         Some(PartitionStatus {
             partition: partition.name.clone(),
             position: partition.window.position(),
+            committed: partition.committed,
+            map_share: partition.map_bytes as f64 / self.settings.max_metadata_bytes.max(1) as f64,
             next_offset: partition.window.next_offset(),
             in_flight_records: partition.records,
             running: partition.running,

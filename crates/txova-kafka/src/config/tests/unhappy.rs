@@ -165,6 +165,8 @@ fn settings_that_exclude_each_other_are_refused_with_the_reason() {
         (|c| c.consumer.max_in_flight_records = 99, &["consumer.concurrency"]),
         (|c| c.consumer.retry_backoff_jitter = f64::NAN, &["consumer.retry_backoff_jitter"]),
         (|c| c.consumer.group = Some(" ".to_owned()), &["consumer.group"]),
+        (|c| c.metrics.namespace = "8va".to_owned(), &["metrics.namespace"]),
+        (|c| c.metrics.subsystem = Some("ride-service".to_owned()), &["metrics.subsystem"]),
         (|c| c.connection.reconnect_backoff_ms = 3_000, &["connection.reconnect_backoff_max_ms"]),
         (|c| c.connection.tls.verify_hostname = false, &["connection.tls.verify_hostname"]),
         (|c| c.connection.sasl.password = Some("p".into()), &["connection.sasl.password"]),

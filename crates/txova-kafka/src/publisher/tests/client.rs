@@ -88,6 +88,14 @@ impl Producer for HandClient {
         Box::pin(async { Ok(()) })
     }
 
+    fn log_ends(
+        &self,
+        _: Vec<TopicPartition>,
+        _: Duration,
+    ) -> BoxFuture<'static, Result<Vec<i64>, ClientError>> {
+        unreachable!("a publisher does not ask")
+    }
+
     fn warm_up(&self, _: Vec<String>, _: Duration) -> BoxFuture<'static, Result<(), ClientError>> {
         Box::pin(async { Ok(()) })
     }

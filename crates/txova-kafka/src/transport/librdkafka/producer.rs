@@ -25,7 +25,7 @@ use super::deliveries::{Deliveries, Open};
 use super::errors::Written;
 use super::{context, errors, metadata_calls, own_thread, raw};
 use crate::client_error::{ClientError, ClientErrorKind};
-use crate::record::OutgoingRecord;
+use crate::record::{OutgoingRecord, TopicPartition};
 
 /// How long the thread waits for the next answer: the longest a dropped producer's thread lingers, too.
 const POLL: Duration = Duration::from_millis(100);
@@ -119,6 +119,23 @@ impl Producer for LibrdkafkaProducer {
                 ClientError::new(ClientErrorKind::TimedOut, message)
             })
         }
+        .boxed()
+    }
+
+    fn log_ends(
+        &self,
+        partitions: Vec<TopicPartition>,
+        timeout: Duration,
+    ) -> BoxFuture<'static, Result<Vec<i64>, ClientError>> {
+        let (client, deadline) = (Arc::clone(&self.client), Instant::now() + timeout);
+        own_thread::call("txova-kafka-log-ends", move || {
+            let end = |partition: &TopicPartition| {
+                let left = deadline.saturating_duration_since(Instant::now());
+                let ends = client.client().fetch_watermarks(&partition.topic, partition.partition, left);
+                ends.map(|(_, end)| end).map_err(|error| errors::at(partition, &error))
+            };
+            partitions.iter().map(end).collect()
+        })
         .boxed()
     }
 

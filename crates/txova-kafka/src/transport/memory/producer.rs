@@ -107,6 +107,19 @@ impl Producer for MemoryProducer {
         })
     }
 
+    fn log_ends(
+        &self,
+        partitions: Vec<TopicPartition>,
+        timeout: Duration,
+    ) -> BoxFuture<'static, Result<Vec<i64>, ClientError>> {
+        let shared = self.shared.clone();
+        Box::pin(async move {
+            shared.broker(timeout, "log ends").await?;
+            let state = shared.lock();
+            partitions.iter().map(|partition| Ok(state.log(partition)?.end())).collect()
+        })
+    }
+
     fn warm_up(&self, topics: Vec<String>, timeout: Duration) -> BoxFuture<'static, Result<(), ClientError>> {
         let shared = self.shared.clone();
         Box::pin(async move {
