@@ -20,6 +20,7 @@ use tracing::{debug, info, warn};
 use crate::attempt::Dispatch;
 use crate::client_error::{ClientError, ClientErrorKind};
 use crate::engine::{Action, CloseReport, DeadLetterOrder, Engine, Settings, Status, StopReason, Ticket};
+use crate::metrics::HandlerMetrics;
 use crate::outcome::{BatchOutcome, Outcome};
 use crate::record::{Record, TopicPartition};
 use crate::transport::{Batch, Command, Commit, CommitError, GroupEvent, GroupMember};
@@ -156,6 +157,12 @@ impl Driver {
             left: false,
             settings,
         }
+    }
+
+    /// With what its handlers do measured.
+    pub(crate) fn measured(mut self, metrics: Arc<HandlerMetrics>) -> Self {
+        self.handlers.measure(metrics);
+        self
     }
 
     /// Runs until it is closed or cannot go on.

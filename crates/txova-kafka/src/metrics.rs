@@ -13,6 +13,7 @@
 #![doc = include_str!("metrics/table.md")]
 
 mod consumer;
+mod handlers;
 mod lag;
 mod namespace;
 mod table;
@@ -21,6 +22,7 @@ mod table;
 mod tests;
 
 pub(crate) use self::consumer::ConsumerMetrics;
+pub(crate) use self::handlers::HandlerMetrics;
 pub(crate) use self::namespace::Namespace;
 pub(crate) use self::table::*;
 pub use self::table::{Kind, Metric, SECONDS_BUCKETS, TABLE};

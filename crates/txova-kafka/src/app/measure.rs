@@ -11,28 +11,60 @@ use tokio::time::{Instant, MissedTickBehavior};
 use tracing::debug;
 
 use crate::client_error::ClientError;
-use crate::metrics::ConsumerMetrics;
+use crate::driver::{Driver, Ended};
+use crate::metrics::{ConsumerMetrics, HandlerMetrics, Namespace};
 use crate::record::TopicPartition;
 use crate::transport::Producer;
 
-use super::AppHandle;
+use super::{App, AppHandle};
 
 const EVERY: Duration = Duration::from_secs(1);
 
 pub(super) struct Measure {
-    pub metrics: ConsumerMetrics,
-    pub app: AppHandle,
+    metrics: ConsumerMetrics,
+    handlers: Arc<HandlerMetrics>,
+    app: AppHandle,
     /// Whose connections the questions go over.
-    pub producer: Arc<dyn Producer>,
+    producer: Arc<dyn Producer>,
     /// How often the logs' ends are asked for; `None` is never.
-    pub lag_interval: Option<Duration>,
+    lag_interval: Option<Duration>,
 }
 
 type Ends = BoxFuture<'static, (Vec<TopicPartition>, Result<Vec<i64>, ClientError>)>;
 
 impl Measure {
-    /// Runs until it is dropped.
-    pub(super) async fn run(&mut self) -> Infallible {
+    /// `None` where nobody listens.
+    pub(super) fn new(app: &App, producer: Arc<dyn Producer>) -> Option<Self> {
+        if !Namespace::is_heard() {
+            return None;
+        }
+        let (config, group) = (&app.kafka.config.metrics, app.settings.group.clone());
+        let namespace = Namespace::new(config);
+        let names = app.routes.handlers().map(|(_, name)| name);
+        let handlers = Arc::new(HandlerMetrics::new(&namespace, &group, names));
+        let lag_interval = Duration::from_millis(config.lag_interval_ms);
+        Some(Self {
+            metrics: ConsumerMetrics::new(namespace, group),
+            handlers,
+            app: app.handle(),
+            producer,
+            lag_interval: Some(lag_interval).filter(|interval| !interval.is_zero()),
+        })
+    }
+
+    /// Runs the driver, and looks at it meanwhile.
+    pub(super) async fn watch(mut self, driver: Driver) -> Ended {
+        let driver = driver.measured(self.handlers.clone());
+        let ended = tokio::select! {
+            biased;
+            ended = driver.run() => ended,
+            never = self.look() => match never {},
+        };
+        self.metrics.ended(&ended.last);
+        ended
+    }
+
+    async fn look(&mut self) -> Infallible {
         let mut ends = BTreeMap::new();
         let mut asked: OptionFuture<Ends> = None.into();
         let mut ask_at = Instant::now();

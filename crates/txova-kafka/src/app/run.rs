@@ -2,13 +2,11 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::client_error::ClientError;
 use crate::dead_letter::DeadLetterWriter;
 use crate::driver::Driver;
 use crate::engine::{CloseReport, StopReason};
-use crate::metrics::{ConsumerMetrics, Namespace};
 
 use super::App;
 use super::measure::Measure;
@@ -47,32 +45,17 @@ impl App {
             client: Some(error),
         };
         let group = self.settings.group.clone();
-        let measured = self.handle.clone();
-        let dead_letters = DeadLetterWriter::connect(&self.kafka, self.service.clone(), group.clone())
+        let dead_letters = DeadLetterWriter::connect(&self.kafka, self.service.clone(), group)
             .map_err(|error| failed(error, CloseReport::default()))?;
-        let mut measure = Namespace::is_heard().then(|| {
-            let config = &self.kafka.config.metrics;
-            let lag_interval = Duration::from_millis(config.lag_interval_ms);
-            Measure {
-                metrics: ConsumerMetrics::new(Namespace::new(config), group),
-                app: measured,
-                producer: dead_letters.producer(),
-                lag_interval: Some(lag_interval).filter(|interval| !interval.is_zero()),
-            }
-        });
+        let measure = Measure::new(&self, dead_letters.producer());
         let member =
             self.kafka.transport.join(self.join).map_err(|error| failed(error, CloseReport::default()))?;
         let driver =
             Driver::new(self.settings, member, Arc::new(self.routes), Arc::new(dead_letters), self.control);
-        let ended = match &mut measure {
+        let ended = match measure {
             None => driver.run().await,
-            Some(measure) => tokio::select! {
-                biased;
-                ended = driver.run() => ended,
-                never = measure.run() => match never {},
-            },
+            Some(measure) => measure.watch(driver).await,
         };
-        measure.into_iter().for_each(|mut measure| measure.metrics.ended(&ended.last));
         self.ended.send_replace(true);
         match ended.reason {
             None => Ok(ended.report),

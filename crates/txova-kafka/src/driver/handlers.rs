@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::attempt::{Attempt, Dispatch};
 use crate::engine::{Start, Ticket};
+use crate::metrics::HandlerMetrics;
 use crate::outcome::Outcome;
 use crate::record::Record;
 
@@ -36,6 +37,7 @@ const MOST_SPAWNED_AFTER_LONG_POLL: u32 = 1 << 20;
 pub(super) struct Handlers {
     dispatch: Arc<dyn Dispatch>,
     timeout: Duration,
+    metrics: Option<Arc<HandlerMetrics>>,
     done: mpsc::UnboundedSender<Done>,
     /// A batch under the ticket of its first record.
     running: HashMap<Ticket, AbortHandle>,
@@ -52,11 +54,16 @@ impl Handlers {
         Self {
             dispatch,
             timeout,
+            metrics: None,
             done,
             running: HashMap::new(),
             spawn_next: 0,
             spawn_after_long_poll: SPAWNED_AFTER_LONG_POLL,
         }
+    }
+
+    pub(super) fn measure(&mut self, metrics: Arc<HandlerMetrics>) {
+        self.metrics = Some(metrics);
     }
 
     /// Begins a handler. Most do not wait for anything, so it is polled once in place; its outcome comes back here when
@@ -68,27 +75,32 @@ impl Handlers {
         cancelled: CancellationToken,
     ) -> Option<Outcome> {
         let ticket = start.ticket;
-        let deadline = Instant::now() + self.timeout;
+        let began = Instant::now();
+        let deadline = began + self.timeout;
         let attempt = attempt(start, group, deadline, cancelled);
         let name = Named::new(self.dispatch.clone(), &attempt);
         let mut handler = AssertUnwindSafe(dispatching(self.dispatch.clone(), attempt)).catch_unwind();
         if self.spawn_next == 0 {
-            let began = Instant::now();
             let polled = Pin::new(&mut handler).poll_unpin(&mut Context::from_waker(Waker::noop()));
-            if began.elapsed() > LONG_POLL {
+            let took = began.elapsed();
+            if took > LONG_POLL {
                 self.spawn_next = self.spawn_after_long_poll;
                 self.spawn_after_long_poll = (self.spawn_next * 2).min(MOST_SPAWNED_AFTER_LONG_POLL);
             }
             if let Poll::Ready(result) = polled {
-                return Some(name.outcome(result.map_err(Some), self.timeout));
+                let outcome = name.outcome(result.map_err(Some), self.timeout);
+                self.metrics.iter().for_each(|metrics| metrics.ran(took, &outcome));
+                return Some(outcome);
             }
         } else {
             self.spawn_next -= 1;
         }
-        let (timeout, done) = (self.timeout, self.done.clone());
+        let (timeout, metrics, done) = (self.timeout, self.metrics.clone(), self.done.clone());
         let task = tokio::spawn(async move {
             let result = tokio::time::timeout_at(late(deadline), handler).await;
-            let _ = done.send(Done::Handler(ticket, name.outcome(ended(result), timeout)));
+            let outcome = name.outcome(ended(result), timeout);
+            metrics.iter().for_each(|metrics| metrics.ran(began.elapsed(), &outcome));
+            let _ = done.send(Done::Handler(ticket, outcome));
         });
         self.running.insert(ticket, task.abort_handle());
         None
@@ -102,17 +114,20 @@ impl Handlers {
         cancelled: &CancellationToken,
     ) {
         let tickets: Vec<Ticket> = starts.iter().map(|start| start.ticket).collect();
-        let deadline = Instant::now() + self.timeout;
+        let began = Instant::now();
+        let deadline = began + self.timeout;
         let attempts = starts.into_iter().map(|start| attempt(start, group, deadline, cancelled.clone()));
         let attempts: Vec<Attempt> = attempts.collect();
         let (Some(first), Some(&ticket)) = (attempts.first(), tickets.first()) else { return };
         let name = Named::new(self.dispatch.clone(), first);
         let offsets: Vec<i64> = attempts.iter().map(|attempt| attempt.record.offset).collect();
-        let (dispatch, timeout, done) = (self.dispatch.clone(), self.timeout, self.done.clone());
+        let (dispatch, timeout) = (self.dispatch.clone(), self.timeout);
+        let (metrics, done) = (self.metrics.clone(), self.done.clone());
         let handler = AssertUnwindSafe(async move { dispatch.dispatch_batch(attempts).await }).catch_unwind();
         let task = tokio::spawn(async move {
             let result = tokio::time::timeout_at(late(deadline), handler).await;
             let outcome = name.batch_outcome(ended(result), timeout, &offsets);
+            metrics.iter().for_each(|metrics| metrics.ran_batch(began.elapsed(), &outcome, offsets.len()));
             let _ = done.send(Done::Batch(tickets, outcome));
         });
         self.running.insert(ticket, task.abort_handle());

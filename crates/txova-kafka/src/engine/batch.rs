@@ -208,11 +208,13 @@ impl<R: Clone> Engine<R> {
             let Some(live) = self.find(*ticket) else { continue };
             live.count_failure(now);
             live.failure = Some(Box::new(failure.clone()));
-            slot = Some(live.partition);
-            if live.state == State::Waiting {
+            let (of, waits) = (live.partition, live.state == State::Waiting);
+            let at = retry.at(now.at, live.attempts, live.jitter_place(), failure.retry_after);
+            slot = Some(of);
+            self.count(of).failed += 1;
+            if waits {
                 continue;
             }
-            let at = retry.at(now.at, live.attempts, live.jitter_place(), failure.retry_after);
             self.hold_back(*ticket);
             match failure.class {
                 _ if spoils => self.failed(*ticket, Box::new(failure.clone()), now),

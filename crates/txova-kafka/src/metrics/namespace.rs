@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use metrics::{Counter, Gauge, Key, KeyName, Label, Level, Metadata, Unit, with_recorder};
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Unit, with_recorder};
 
 use super::table::{Kind, Metric, TABLE};
 use crate::config::MetricsConfig;
@@ -38,6 +38,10 @@ impl Namespace {
 
     pub(crate) fn gauge(&self, metric: &'static Metric, labels: &[&str]) -> Gauge {
         with_recorder(|recorder| recorder.register_gauge(&self.key(metric, labels), &METADATA))
+    }
+
+    pub(crate) fn histogram(&self, metric: &'static Metric, labels: &[&str]) -> Histogram {
+        with_recorder(|recorder| recorder.register_histogram(&self.key(metric, labels), &METADATA))
     }
 
     fn key(&self, metric: &'static Metric, values: &[&str]) -> Key {
