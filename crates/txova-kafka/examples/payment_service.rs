@@ -36,32 +36,24 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 
 #[cfg(test)]
 mod tests {
-    use txova_events::{DistanceKm, EnvelopeRef, Money, RideId, Time};
-    use txova_kafka::testing::Cluster;
+    use txova_events::Money;
+    use txova_events::example::{Example, Ride};
+    use txova_kafka::testing::{Harness, expect};
 
     use super::*;
 
     #[tokio::test(start_paused = true)]
     async fn a_completed_ride_is_charged_and_one_with_a_negative_fare_is_kept_for_repair() {
-        let cluster = Cluster::new();
-        let events = cluster.kafka().publisher("ride-service").unwrap();
-        for fare in [12_500, -300] {
-            let (ride_id, end_time, fare) = (RideId::new(), Time::now(), Money::from_centavos(fare));
-            let distance_km = DistanceKm::new(4.2).unwrap();
-            let ride = RideCompleted { ride_id, end_time, distance_km, duration_mins: 11, fare };
-            events.publish(&ride).await.unwrap();
-        }
-        let app = service(&cluster.kafka(), events.clone()).unwrap();
-        let handle = app.handle();
-        let run = tokio::spawn(app.run());
-        cluster.wait_until(|cluster| cluster.lag("payment-service-group", "txova.rides.v1") == 0).await;
-        assert!(handle.close(Duration::from_secs(1)).await);
-        run.await.unwrap().unwrap();
+        let kit = Harness::new();
+        kit.start(service(&kit.kafka(), kit.publisher("payment-service")).unwrap()).await;
+        let ride = RideCompleted::example(&Ride::seeded(1));
+        let charged = kit.publish(&ride);
+        kit.publish(&ride.clone().with(|ride| ride.fare = Money::from_centavos(-300)));
+        let done = kit.settle().await;
 
-        let payments = cluster.records("txova.payments.v1");
-        let payment = EnvelopeRef::decode(payments[0].1.value.as_deref().unwrap()).unwrap();
-        assert_eq!(payment.decode_payload::<PaymentInitiated>().unwrap().amount.centavos(), 12_500);
-        assert_eq!((payments.len(), cluster.records("txova.rides.v1.dlq").len()), (1, 1));
-        assert!(payment.causation_id.is_some());
+        assert_eq!((done.handled(), done.dead_lettered()), (1, 1), "{done}");
+        kit.published().assert_exactly([expect::<PaymentInitiated>()
+            .caused_by(charged.event_id())
+            .payload("the fare of the ride", move |payment: &PaymentInitiated| payment.amount == ride.fare)]);
     }
 }

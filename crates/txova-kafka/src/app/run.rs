@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use crate::attempt::Dispatch;
 use crate::client_error::ClientError;
 use crate::dead_letter::DeadLetterWriter;
 use crate::driver::Driver;
@@ -37,6 +38,14 @@ impl App {
     /// Dropping the future ends the handlers at their next await and leaves the group without a commit: records come
     /// again.
     pub async fn run(self) -> Result<CloseReport, RunError> {
+        self.run_through(|handlers| handlers).await
+    }
+
+    /// Runs with something between the driver and the handlers.
+    pub(crate) async fn run_through(
+        self,
+        between: impl FnOnce(Arc<dyn Dispatch>) -> Arc<dyn Dispatch>,
+    ) -> Result<CloseReport, RunError> {
         let service = self.service.to_string();
         let failed = |error: ClientError, report| RunError {
             service: service.clone(),
@@ -50,8 +59,8 @@ impl App {
         let measure = Measure::new(&self, dead_letters.producer());
         let member =
             self.kafka.transport.join(self.join).map_err(|error| failed(error, CloseReport::default()))?;
-        let driver =
-            Driver::new(self.settings, member, Arc::new(self.routes), Arc::new(dead_letters), self.control);
+        let handlers = between(Arc::new(self.routes));
+        let driver = Driver::new(self.settings, member, handlers, Arc::new(dead_letters), self.control);
         let ended = match measure {
             None => driver.run().await,
             Some(measure) => measure.watch(driver).await,

@@ -30,6 +30,7 @@ mod group;
 mod inspect;
 mod log;
 mod member;
+mod open;
 mod partitioner;
 mod producer;
 mod random;
@@ -40,6 +41,7 @@ mod transactions;
 
 pub use faults::{CommitFault, ProduceFault};
 pub use inspect::{CommitRecord, MemberView};
+pub(crate) use open::OpenPartition;
 #[cfg(test)]
 pub(in crate::transport) use transactions::TransactionId;
 

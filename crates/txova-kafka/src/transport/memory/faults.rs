@@ -66,6 +66,12 @@ impl Cluster {
         self.with_trouble(topic, |trouble| trouble.fetch_delay = delay);
     }
 
+    /// Every answer takes `latency` longer, of fetches, commits, produced records and admin calls, until this is set to
+    /// zero again. A commit or a call whose own timeout is shorter times out.
+    pub fn slow_down(&self, latency: Duration) {
+        self.shared.update(|state| state.settings.latency = latency);
+    }
+
     /// No broker answers any more. Members are told so; fetches and rebalances stop, commits and admin calls wait for
     /// their timeouts, produced records wait for theirs.
     pub fn broker_away(&self) {

@@ -77,8 +77,8 @@ impl State {
         if self.settings.seeded {
             limit = 1 + self.random.below(limit);
         }
-        let delay =
-            self.trouble.get(&*partition.topic).map(|trouble| trouble.fetch_delay).unwrap_or_default();
+        let trouble = self.trouble.get(&*partition.topic);
+        let delay = trouble.map(|trouble| trouble.fetch_delay).unwrap_or_default() + self.settings.latency;
         let log = self.topics.get(&partition.topic)?.get(partition.partition as usize)?;
         let member = self.groups.get_mut(group)?.members.get_mut(&id)?;
         member.served = Some(partition.clone());

@@ -47,10 +47,16 @@ impl Log {
         offset
     }
 
-    /// Writes a record of a transaction that goes on.
-    pub(super) fn append_open(&mut self, record: &OutgoingRecord, now_ms: i64, transaction: TransactionId) {
+    /// Writes a record of a transaction that goes on; answers its offset.
+    pub(super) fn append_open(
+        &mut self,
+        record: &OutgoingRecord,
+        now_ms: i64,
+        transaction: TransactionId,
+    ) -> i64 {
         let offset = self.append(record, now_ms);
         self.open.insert(offset, transaction);
+        offset
     }
 
     /// Ends a transaction: its records are seen, or gone for good. The marker takes an offset.
@@ -91,6 +97,18 @@ impl Log {
     pub(super) fn has_record_from(&self, from: i64) -> bool {
         let first = self.records.partition_point(|record| record.offset < from);
         self.records.get(first).is_some_and(|record| record.offset < self.end())
+    }
+
+    /// How many records there are at `from` and behind it.
+    pub(super) fn count_from(&self, from: i64) -> usize {
+        let before = |offset: i64| self.records.partition_point(|record| record.offset < offset);
+        before(self.end()).saturating_sub(before(from))
+    }
+
+    /// The record at `offset`; `None` where there is none, or none any more.
+    pub(super) fn get(&self, offset: i64) -> Option<&Record> {
+        let index = self.records.binary_search_by_key(&offset, |record| record.offset).ok()?;
+        self.records.get(index).filter(|record| record.offset < self.end())
     }
 
     /// The offset of the first record whose timestamp is at or behind `unix_ms`; the end where there is none.

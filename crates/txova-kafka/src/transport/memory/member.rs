@@ -43,6 +43,8 @@ pub(super) struct Member {
 pub(super) struct Position {
     pub epoch: u64,
     pub offset: i64,
+    /// Where reading began.
+    pub start: i64,
     pub paused: bool,
     /// A reset the policy did not allow: nothing more is fetched.
     pub failed: bool,
@@ -101,9 +103,17 @@ impl Member {
                 (None, StartAt::Timestamp { unix_ms }) => log.offset_at(unix_ms),
             };
             let epoch = self.epoch;
-            let mut position =
-                Position { epoch, offset, paused: false, failed: false, hold_next: false, holding: false };
+            let mut position = Position {
+                epoch,
+                offset,
+                start: offset,
+                paused: false,
+                failed: false,
+                hold_next: false,
+                holding: false,
+            };
             out_of_range.extend(position.check(&partition, log, self.options.out_of_range));
+            position.start = position.offset;
             self.fetching.insert(partition.clone(), position);
             assigned.push(Assignment { partition, committed });
         }

@@ -20,7 +20,7 @@ pub(super) struct MemoryProducer {
 }
 
 /// What was handed over, and the signal that it changed.
-struct Queue {
+pub(super) struct Queue {
     inner: Mutex<Inner>,
     changed: Signal,
 }
@@ -52,6 +52,11 @@ impl Queue {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Records handed over that have no answer yet.
+    pub(super) fn unanswered(&self) -> usize {
+        self.lock().unanswered.len()
+    }
+
     fn update<T>(&self, change: impl FnOnce(&mut Inner) -> T) -> T {
         let answer = change(&mut self.lock());
         self.changed.raise();
@@ -63,6 +68,7 @@ impl MemoryProducer {
     /// Opens a producer whose task runs on `runtime`.
     pub(super) fn open(shared: Arc<Shared>, runtime: &tokio::runtime::Handle) -> Self {
         let queue = Arc::new(Queue { inner: Mutex::default(), changed: Signal::default() });
+        shared.add_producer(&queue);
         runtime.spawn(write(shared.clone(), queue.clone()));
         Self { shared, queue }
     }
@@ -151,6 +157,10 @@ async fn write(shared: Arc<Shared>, queue: Arc<Queue>) {
         if !answers.is_empty() {
             // Readers learn of the new records before the writer's callbacks run, as with a broker.
             shared.update(|_| ());
+            let latency = shared.lock().settings.latency;
+            if !latency.is_zero() {
+                tokio::time::sleep(latency).await;
+            }
             for Answer { number, done, result } in answers {
                 done(result);
                 queue.update(|queue| queue.unanswered.remove(&number));

@@ -2,7 +2,7 @@
 //! does so in a task of its own, outside the lock.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -12,6 +12,7 @@ use super::group::Group;
 use super::inspect::CommitRecord;
 use super::log::Log;
 use super::partitioner::partition_of_key;
+use super::producer::Queue;
 use super::random::Random;
 use super::signal::{Changes, Signal};
 use super::transactions::{Open, TransactionId};
@@ -24,11 +25,12 @@ use crate::transport::Delivery;
 pub(super) struct Shared {
     state: Mutex<State>,
     changed: Signal,
+    producers: Mutex<Vec<Weak<Queue>>>,
 }
 
 impl Shared {
     pub(super) fn new() -> Self {
-        Self { state: Mutex::new(State::default()), changed: Signal::default() }
+        Self { state: Mutex::new(State::default()), changed: Signal::default(), producers: Mutex::default() }
     }
 
     /// The state, for looking and for changes nobody waits for.
@@ -41,6 +43,18 @@ impl Shared {
         let answer = change(&mut self.lock());
         self.changed.raise();
         answer
+    }
+
+    /// Counts a producer's records among those that wait for an answer, for as long as it lives.
+    pub(super) fn add_producer(&self, queue: &Arc<Queue>) {
+        self.producers.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::downgrade(queue));
+    }
+
+    /// Records handed to producers that have no answer yet.
+    pub(super) fn unanswered(&self) -> usize {
+        let mut producers = self.producers.lock().unwrap_or_else(PoisonError::into_inner);
+        producers.retain(|queue| queue.strong_count() > 0);
+        producers.iter().filter_map(Weak::upgrade).map(|queue| queue.unanswered()).sum()
     }
 
     /// Sees each change from now on.
@@ -60,12 +74,22 @@ impl Shared {
         }
     }
 
-    /// Waits until a broker answers, at most `timeout`.
+    /// Waits until a broker answers, as long as a slow one takes, at most `timeout`.
     pub(super) async fn broker(&self, timeout: Duration, what: &str) -> Result<(), ClientError> {
-        if !self.lock().broker_away {
+        let (away, latency) = {
+            let state = self.lock();
+            (state.broker_away, state.settings.latency)
+        };
+        if !away && latency.is_zero() {
             return Ok(());
         }
-        tokio::time::timeout(timeout, self.wait_until(|state| !state.broker_away)).await.map_err(|_| {
+        let answered = async {
+            if !latency.is_zero() {
+                tokio::time::sleep(latency).await;
+            }
+            self.wait_until(|state| !state.broker_away).await;
+        };
+        tokio::time::timeout(timeout, answered).await.map_err(|_| {
             let text = format!("{what}: no broker answered in {} ms", timeout.as_millis());
             ClientError::new(ClientErrorKind::TimedOut, text)
         })
@@ -84,6 +108,8 @@ pub(super) struct Settings {
     pub queue_capacity: usize,
     pub request_timeout: Duration,
     pub delivery_timeout: Duration,
+    /// How long every answer takes.
+    pub latency: Duration,
     pub seeded: bool,
 }
 
@@ -99,6 +125,7 @@ impl Default for Settings {
             queue_capacity: 100_000,
             request_timeout: Duration::from_secs(5),
             delivery_timeout: Duration::from_secs(120),
+            latency: Duration::ZERO,
             seeded: false,
         }
     }
@@ -122,6 +149,8 @@ pub(super) struct State {
     pub groups: BTreeMap<String, Group>,
     pub transactions: BTreeMap<TransactionId, Open>,
     pub commits: Vec<CommitRecord>,
+    /// Where each record was written, in order.
+    pub written: Vec<(TopicPartition, i64)>,
     pub broker_away: bool,
     pub random: Random,
     pub last_member: u64,
@@ -139,6 +168,7 @@ impl Default for State {
             transactions: BTreeMap::new(),
             last_transaction: 0,
             commits: Vec::new(),
+            written: Vec::new(),
             broker_away: false,
             random: Random::new(0),
             last_member: 0,
@@ -214,6 +244,7 @@ impl State {
         record: &OutgoingRecord,
     ) -> Result<Delivery, ClientError> {
         let offset = self.log_mut(place)?.append(record, now_ms());
+        self.written.push((place.clone(), offset));
         Ok(Delivery { partition: place.partition, offset })
     }
 

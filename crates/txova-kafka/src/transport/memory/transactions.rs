@@ -189,7 +189,8 @@ impl State {
                     format!("record for {place}: refused by a script"),
                 )));
             }
-            self.log_mut(&place)?.append_open(record, now_ms(), id);
+            let offset = self.log_mut(&place)?.append_open(record, now_ms(), id);
+            self.written.push((place.clone(), offset));
             if let Some(open) = self.transactions.get_mut(&id) {
                 open.places.insert(place);
             }
