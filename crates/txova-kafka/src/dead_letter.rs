@@ -26,7 +26,7 @@ use crate::record::{OutgoingRecord, Record};
 use crate::transport::Producer;
 
 pub(crate) use self::cut::sha256;
-use self::cut::{SMALLEST_BYTES, record_within};
+pub(crate) use self::cut::{SMALLEST_BYTES, record_within};
 pub(crate) use self::entry::origin_of;
 pub use self::entry::{DeadLetterEntry, EntryPlace, EntryPlaceError, Resolution, ResolutionState};
 
@@ -42,7 +42,7 @@ pub(crate) struct DeadLetterWriter {
 }
 
 /// A batch of one record has this much around key, value and headers, by the broker's count.
-const BATCH_OVERHEAD_BYTES: usize = 512;
+pub(crate) const BATCH_OVERHEAD_BYTES: usize = 512;
 
 impl DeadLetterWriter {
     pub(crate) fn connect(kafka: &Kafka, service: Arc<str>, group: Arc<str>) -> Result<Self, ClientError> {
@@ -135,7 +135,7 @@ pub(crate) fn acknowledged(
     let sent = producer.send(
         record,
         Box::new(move |result| {
-            let _ = reply.send(result);
+            let _ = reply.send(result.map_err(|undelivered| undelivered.error));
         }),
     );
     async move {

@@ -13,24 +13,33 @@ use txova_events::ToRecord;
 
 use self::answer::Answer;
 pub use self::answer::PublishHandle;
+pub use self::breaker::BreakerState;
 use self::buffer::Buffer;
 pub use self::connect::ConnectError;
 pub(crate) use self::connect::connect;
 pub use self::error::{PublishError, PublishErrorKind, Written};
+pub use self::health::{BufferFill, HealthEvent, PublisherHealth};
 pub use self::stats::{CloseReport, PublisherStats};
+pub use self::typed::EventPublisher;
 use crate::client_error::ClientError;
 use crate::record::OutgoingRecord;
 use crate::transport::{Delivery, Producer};
 
 mod answer;
+mod breaker;
 mod buffer;
 mod connect;
 mod error;
 mod event;
+mod health;
 mod histogram;
+mod metrics;
+mod refused;
+mod span;
 mod stats;
 #[cfg(test)]
 mod tests;
+mod typed;
 
 /// Publishes events. A clone is the same publisher: one connection, one buffer, one order.
 ///
@@ -131,7 +140,8 @@ impl Publisher {
     /// # Errors
     /// What keeps the event from a place: [`InvalidEvent`](PublishErrorKind::InvalidEvent),
     /// [`TooLarge`](PublishErrorKind::TooLarge), [`BufferFull`](PublishErrorKind::BufferFull),
-    /// [`Closed`](PublishErrorKind::Closed). It was certainly not written then.
+    /// [`CircuitOpen`](PublishErrorKind::CircuitOpen), [`Closed`](PublishErrorKind::Closed). It was certainly not
+    /// written then.
     ///
     /// # Cancellation
     /// See [`Publisher`].
@@ -220,6 +230,37 @@ impl Publisher {
         }
     }
 
+    /// How the publisher is, as far as it has seen: whether the brokers answer, whether the circuit is open, how full
+    /// the buffer is, what went wrong last. Asks nobody.
+    ///
+    /// ```
+    /// use txova_kafka::testing::Cluster;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let publisher = Cluster::new().kafka().publisher("ride-service")?;
+    /// assert_eq!(publisher.health().is_reachable, None);
+    /// let health = publisher.check_health(std::time::Duration::from_secs(2)).await;
+    /// assert!(health.is_ready() && health.is_reachable == Some(true));
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn health(&self) -> PublisherHealth {
+        self.shared.buffer.health()
+    }
+
+    /// As [`health`](Self::health), after a question to a broker: for a publisher that may have been idle for long.
+    ///
+    /// # Cancellation
+    /// Leaves nothing behind.
+    pub async fn check_health(&self, timeout: Duration) -> PublisherHealth {
+        if let Some(producer) = &self.shared.producer {
+            let answered = producer.ask(timeout).await;
+            self.shared.buffer.asked(answered.is_ok());
+        }
+        self.health()
+    }
+
     /// What was published so far and what is under way.
     pub fn stats(&self) -> PublisherStats {
         self.shared.buffer.stats()
@@ -269,7 +310,7 @@ impl Publisher {
                 record.and_then(|record| match buffer.check(&record) {
                     Ok(()) => Ok(record),
                     Err(error) => {
-                        buffer.count_refused(1);
+                        buffer.refuse(&error);
                         Err(error)
                     }
                 })
@@ -283,8 +324,9 @@ impl Publisher {
                     self.enqueue_record(record).await.inspect_err(|_| culprit = Some(index))
                 }
                 (Ok(record), Some(culprit)) => {
-                    buffer.count_refused(1);
-                    Err(not_sent(&record, culprit))
+                    let error = not_sent(&record, culprit);
+                    buffer.refuse(&error);
+                    Err(error)
                 }
                 (Err(error), _) => Err(error),
             };

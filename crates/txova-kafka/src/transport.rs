@@ -301,10 +301,49 @@ pub(crate) trait Producer: Send + Sync {
 
     /// Connects and fetches what the first record would wait for (metadata of `topics`, the producer id).
     fn warm_up(&self, topics: Vec<String>, timeout: Duration) -> BoxFuture<'static, Result<(), ClientError>>;
+
+    /// Asks any broker anything.
+    fn ask(&self, timeout: Duration) -> BoxFuture<'static, Result<(), ClientError>> {
+        self.warm_up(Vec::new(), timeout)
+    }
+
+    /// What the client last said of its connections.
+    fn last_trouble(&self) -> Option<Trouble> {
+        None
+    }
 }
 
 /// Called once with where a record was written, or why it was not.
-pub(crate) type DeliveryCallback = Box<dyn FnOnce(Result<Delivery, ClientError>) + Send>;
+pub(crate) type DeliveryCallback = Box<dyn FnOnce(Result<Delivery, Undelivered>) + Send>;
+
+/// Why a record has no acknowledgement.
+#[derive(Debug)]
+pub(crate) struct Undelivered {
+    pub error: ClientError,
+    /// Not a guess from the error's kind: a record can be written at its first try and refused at its second.
+    pub written: Written,
+    /// The record itself, where it was refused for good: the caller has given it away.
+    pub record: Option<Box<OutgoingRecord>>,
+}
+
+/// Something a client said of its connections, while it goes on trying.
+#[derive(Clone, Debug)]
+pub(crate) struct Trouble {
+    pub at: tokio::time::Instant,
+    pub message: String,
+    /// No broker at all is there, or lets us in.
+    pub is_everywhere: bool,
+}
+
+/// Whether a record that was not acknowledged is in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Written {
+    /// Certainly not.
+    No,
+    /// Nobody knows.
+    Maybe,
+}
 
 /// Where a record was written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

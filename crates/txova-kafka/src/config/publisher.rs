@@ -44,6 +44,18 @@ pub struct PublisherConfig {
     pub max_block_ms: u64,
     /// Which partition a key belongs to.
     pub partitioner: Partitioner,
+    /// Whether a record that the cluster refuses for good (too large for its topic, invalid, no such topic) is kept on
+    /// the topic's dead-letter topic, besides the error to the caller.
+    pub dead_letters: bool,
+    /// Whether calls fail at once when nothing gets through any more.
+    pub breaker: bool,
+    /// Failures in a row after which the circuit opens. A failure counts only where no record at all was acknowledged
+    /// while it was under way.
+    pub breaker_failures: u32,
+    /// The share of failures among the last 100 answers at which the circuit opens.
+    pub breaker_failure_share: f64,
+    /// How long the circuit stays open before one event is let through to see.
+    pub breaker_open_ms: u64,
     /// More properties of the client library, by its names; values are never shown. One that has a setting here, or that the library depends
     /// on, is refused.
     pub properties: BTreeMap<String, Secret>,
@@ -69,6 +81,11 @@ impl Default for PublisherConfig {
             buffer_bytes: 64 * 1024 * 1024,
             max_block_ms: 10_000,
             partitioner: Partitioner::Murmur2,
+            dead_letters: true,
+            breaker: true,
+            breaker_failures: 10,
+            breaker_failure_share: 0.5,
+            breaker_open_ms: 10_000,
             properties: BTreeMap::new(),
         }
     }

@@ -268,6 +268,16 @@ pub(super) static SETTINGS: &[Setting] = &[
     number!(publisher.buffer_bytes, "bytes", 1_000..=64 * GIB),
     number!(publisher.max_block_ms, "ms", 0..=24 * HOUR),
     choice!(publisher.partitioner, Partitioner),
+    flag!(publisher.dead_letters),
+    flag!(publisher.breaker),
+    number!(publisher.breaker_failures, "failures", 1..=1_000_000),
+    setting!(
+        Share,
+        publisher.breaker_failure_share,
+        |config| config.publisher.breaker_failure_share,
+        |config, share| config.publisher.breaker_failure_share = share
+    ),
+    number!(publisher.breaker_open_ms, "ms", 1..=HOUR),
     whole!(Properties, publisher.properties),
     text!(consumer.group),
     setting!(

@@ -9,12 +9,12 @@ use super::outgoing;
 use crate::record::OutgoingRecord;
 
 /// A budget is not halved below this: the least a letter can be.
-pub(super) const SMALLEST_BYTES: usize = 1_000;
+pub(crate) const SMALLEST_BYTES: usize = 1_000;
 /// Texts, key and headers that must be cut keep this share of the budget each; a byte may take six on the wire.
 const SHARE: usize = 64;
 
 /// The record of a letter, of no more bytes than this.
-pub(super) fn record_within(letter: &DeadLetter, budget_bytes: usize) -> OutgoingRecord {
+pub(crate) fn record_within(letter: &DeadLetter, budget_bytes: usize) -> OutgoingRecord {
     let whole = outgoing(letter);
     match whole.size_bytes() <= budget_bytes {
         true => whole,

@@ -12,16 +12,20 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
+use tracing::Span;
 
 use self::in_flight::{InFlight, take};
 use self::wait::Wait;
 use super::answer::Answer;
+use super::breaker::{Breaker, Pass, Rules, Verdict};
 use super::error::{Place, PublishError, PublishErrorKind};
+use super::health::{BufferFill, PublisherHealth, Seen, is_away};
 use super::histogram::Histogram;
-use super::{Published, PublisherStats};
-use crate::client_error::ClientError;
+use super::metrics::Metrics;
+use super::refused::Letters;
+use super::{PublisherStats, health, span};
 use crate::record::OutgoingRecord;
-use crate::transport::{Delivery, Producer};
+use crate::transport::{Delivery, Producer, Undelivered};
 
 mod in_flight;
 mod wait;
@@ -38,6 +42,7 @@ pub(super) struct Buffer {
     latencies: Histogram,
     /// Weak: an answer must not be the last to hold the client, for it would end the client on the client's thread.
     producer: Weak<dyn Producer>,
+    letters: Option<Letters>,
 }
 
 /// Bounds of a [`Buffer`].
@@ -49,7 +54,6 @@ pub(super) struct Limits {
     pub max_block: Duration,
 }
 
-#[derive(Default)]
 struct State {
     /// Places taken: ready and handed over.
     records: usize,
@@ -65,6 +69,13 @@ struct State {
     published: u64,
     failed: u64,
     refused: u64,
+    breaker: Breaker,
+    last_error: Option<Seen>,
+    /// The last that says the cluster is away.
+    last_away: Option<Instant>,
+    /// When a broker last answered a health check.
+    last_asked: Option<Instant>,
+    metrics: Metrics,
 }
 
 struct Waiting {
@@ -77,14 +88,23 @@ struct Placed {
     record: OutgoingRecord,
     size_bytes: usize,
     since: Instant,
+    pass: Pass,
+    span: Span,
     answer: Answer,
 }
 
 impl Buffer {
-    pub(super) fn new(limits: Limits, producer: Weak<dyn Producer>) -> Self {
+    pub(super) fn new(
+        limits: Limits,
+        breaker: Option<Rules>,
+        letters: Option<Letters>,
+        metrics: Metrics,
+        producer: Weak<dyn Producer>,
+    ) -> Self {
         Self {
             limits,
-            state: Mutex::default(),
+            state: Mutex::new(State::new(breaker, metrics)),
+            letters,
             idle: Notify::new(),
             idle_for_threads: Condvar::new(),
             latencies: Histogram::new(),
@@ -109,9 +129,9 @@ impl Buffer {
         record: OutgoingRecord,
         answer: Answer,
     ) -> Result<(), PublishError> {
-        let place = place_of(&record);
+        let (place, span) = (place_of(&record), span::of(&record));
         let offered = match self.check(&record) {
-            Ok(()) => self.offer(record, answer, &place),
+            Ok(()) => self.offer(record, answer, &place, span.clone()),
             Err(error) => Err(error),
         };
         let waited = match offered {
@@ -119,14 +139,17 @@ impl Buffer {
             Ok(Some(mut wait)) => {
                 match tokio::time::timeout(self.limits.max_block, &mut wait.granted).await {
                     Ok(Ok(())) => Ok(()),
-                    Ok(Err(_)) => Err(PublishError::closed(Some(place))),
-                    Err(_) if wait.withdraw() => Err(self.full(place)),
+                    Ok(Err(_)) => Err(PublishError::closed(Some(place.clone()))),
+                    Err(_) if wait.withdraw() => Err(self.full(place.clone())),
                     Err(_) => Ok(()), // The place came at the last moment.
                 }
             }
             Err(error) => Err(error),
         };
-        waited.inspect_err(|_| self.count_refused(1))
+        waited.inspect_err(|error| {
+            span::failed(&span, error.kind());
+            self.refuse(error);
+        })
     }
 
     /// Takes a place, or a place in the queue for one.
@@ -135,13 +158,16 @@ impl Buffer {
         record: OutgoingRecord,
         answer: Answer,
         place: &Place,
+        span: Span,
     ) -> Result<Option<Wait>, PublishError> {
-        let size_bytes = record.size_bytes();
-        let placed = Placed { record, size_bytes, since: Instant::now(), answer };
+        let (size_bytes, since) = (record.size_bytes(), Instant::now());
         let mut state = self.lock();
         if state.is_closed {
             return Err(PublishError::closed(Some(place.clone())));
         }
+        let pass = state.breaker.admit(since);
+        let pass = pass.map_err(|retry_after| PublishError::circuit_open(place.clone(), retry_after))?;
+        let placed = Placed { record, size_bytes, since, pass, span, answer };
         if state.waiting.is_empty() && state.fits(self.limits, size_bytes) {
             state.take_place(placed);
             drop(state);
@@ -152,6 +178,7 @@ impl Buffer {
         state.next_ticket += 1;
         let (sender, granted) = oneshot::channel();
         state.waiting.insert(ticket, Waiting { placed, granted: sender });
+        state.gauge();
         Ok(Some(Wait { buffer: Arc::clone(self), ticket, granted }))
     }
 
@@ -206,12 +233,11 @@ impl Buffer {
     }
 
     fn hand_over(self: &Arc<Self>, producer: Option<&dyn Producer>, placed: Placed) {
-        let Placed { record, size_bytes, since, answer } = placed;
-        let place = place_of(&record);
-        let in_flight =
-            InFlight { buffer: Arc::clone(self), size_bytes, since, pending: Some((place.clone(), answer)) };
+        let Placed { record, size_bytes, since, pass, span, answer } = placed;
+        let pending = Some((place_of(&record), answer));
+        let in_flight = InFlight { buffer: Arc::clone(self), size_bytes, since, pass, span, pending };
         let Some(producer) = producer else {
-            in_flight.end(|place| Err(PublishError::closed(Some(place))));
+            in_flight.end(Verdict::Unknown, |place| Err(PublishError::closed(Some(place))));
             return;
         };
         // Two hold it: the client until it answers, and we until it has taken the record.
@@ -219,35 +245,53 @@ impl Buffer {
         let clients = Arc::clone(&ours);
         let taken = producer.send(
             record,
-            Box::new(move |answer: Result<Delivery, ClientError>| {
+            Box::new(move |answer: Result<Delivery, Undelivered>| {
                 if let Some(in_flight) = take(&clients) {
-                    in_flight.end(|place| match answer {
-                        Ok(delivery) => Ok(Published::new(place.topic, delivery)),
-                        Err(error) => Err(PublishError::answered(place, error)),
-                    });
+                    in_flight.answered(answer);
                 }
             }),
         );
         if let Err(error) = taken
             && let Some(in_flight) = take(&ours)
         {
-            in_flight.end(|place| Err(PublishError::not_taken(place, error)));
+            in_flight.end(Verdict::Unknown, |place| Err(PublishError::not_taken(place, size_bytes, error)));
         }
     }
 
     /// Counts an answer, then gives its place back and passes it on; [`told`](Self::told) follows.
-    fn answered(&self, size_bytes: usize, is_published: bool) {
+    fn answered(&self, ended: &Ended<'_>) {
         let mut state = self.lock();
         state.handed_over -= 1;
         state.records -= 1;
-        state.bytes -= size_bytes;
+        state.bytes -= ended.size_bytes;
         state.telling += 1;
-        if is_published {
-            state.published += 1;
-        } else {
-            state.failed += 1;
+        match ended.error {
+            None => {
+                state.published += 1;
+                state.metrics.published(ended.topic, ended.now - ended.since);
+            }
+            Some(error) => {
+                state.failed += 1;
+                state.failed(ended.topic, error, ended.now);
+                if error.dead_letter().is_some() {
+                    state.metrics.dead_letter(ended.topic);
+                }
+            }
         }
+        let (before, opened) = (state.breaker.state(), state.breaker.times_opened());
+        state.breaker.end(ended.pass, ended.since, ended.verdict, ended.now);
+        let (after, has_opened) = (state.breaker.state(), state.breaker.times_opened() > opened);
         state.grant(self.limits);
+        state.gauge();
+        drop(state);
+        if has_opened {
+            tracing::warn!(
+                error = ended.error.map(PublishError::without_key),
+                "the circuit is open: events are refused until a probe gets through"
+            );
+        } else if before != after {
+            tracing::info!(state = %after, "the circuit was {before}");
+        }
     }
 
     /// The answer has reached whoever waits for it.
@@ -296,8 +340,46 @@ impl Buffer {
         !result.timed_out()
     }
 
-    pub(super) fn count_refused(&self, records: u64) {
-        self.lock().refused += records;
+    /// Counts an event that never got a place.
+    pub(super) fn refuse(&self, error: &PublishError) {
+        let mut state = self.lock();
+        state.refused += 1;
+        state.failed(&error.topic_name(), error, Instant::now());
+        state.gauge();
+    }
+
+    /// A broker has answered a question, or not.
+    pub(super) fn asked(&self, is_answered: bool) {
+        let (mut state, now) = (self.lock(), Instant::now());
+        if is_answered {
+            state.last_asked = Some(now);
+        } else {
+            state.last_away = Some(now);
+        }
+    }
+
+    pub(super) fn health(&self) -> PublisherHealth {
+        let trouble = self.producer.upgrade().and_then(|producer| producer.last_trouble());
+        let state = self.lock();
+        let answered = state.breaker.last_answered().max(state.last_asked);
+        // A single broker's trouble is none of the cluster's.
+        let away = trouble.as_ref().filter(|trouble| trouble.is_everywhere).map(|trouble| trouble.at);
+        let away = away.max(state.last_away);
+        PublisherHealth {
+            is_reachable: (answered.is_some() || away.is_some()).then_some(answered >= away),
+            last_answer: answered.map(health::wall),
+            last_trouble: trouble.map(|trouble| Seen { at: trouble.at, message: trouble.message }.told()),
+            last_error: state.last_error.clone().map(Seen::told),
+            breaker: state.breaker.state(),
+            buffer: BufferFill {
+                records: state.records,
+                records_limit: self.limits.records,
+                bytes: state.bytes,
+                bytes_limit: self.limits.bytes,
+                waiting: state.waiting.len(),
+            },
+            is_closed: state.is_closed,
+        }
     }
 
     pub(super) fn stats(&self) -> PublisherStats {
@@ -321,7 +403,57 @@ impl Buffer {
     }
 }
 
+/// A record that was handed over and is over.
+struct Ended<'a> {
+    topic: &'a Arc<str>,
+    size_bytes: usize,
+    pass: Pass,
+    verdict: Verdict,
+    since: Instant,
+    now: Instant,
+    /// `None` where it was acknowledged.
+    error: Option<&'a PublishError>,
+}
+
 impl State {
+    fn new(breaker: Option<Rules>, metrics: Metrics) -> Self {
+        Self {
+            records: 0,
+            bytes: 0,
+            next_ticket: 0,
+            waiting: BTreeMap::new(),
+            ready: VecDeque::new(),
+            handed_over: 0,
+            telling: 0,
+            is_handing_over: false,
+            is_closed: false,
+            published: 0,
+            failed: 0,
+            refused: 0,
+            breaker: Breaker::new(breaker),
+            last_error: None,
+            last_away: None,
+            last_asked: None,
+            metrics,
+        }
+    }
+
+    fn failed(&mut self, topic: &Arc<str>, error: &PublishError, now: Instant) {
+        self.metrics.failed(topic, error.kind(), error.written());
+        // What stands behind another's failure, or a closed door, says nothing new.
+        if !matches!(error.kind(), PublishErrorKind::NotSent | PublishErrorKind::CircuitOpen) {
+            self.last_error = Some(Seen::of(error, now));
+        }
+        if is_away(error.kind()) {
+            self.last_away = Some(now);
+        }
+    }
+
+    fn gauge(&self) {
+        self.metrics.buffer(self.records, self.bytes, self.waiting.len());
+        self.metrics.breaker(self.breaker.state(), self.breaker.times_opened());
+    }
+
     fn fits(&self, limits: Limits, size_bytes: usize) -> bool {
         self.records < limits.records && self.bytes + size_bytes <= limits.bytes
     }
@@ -334,6 +466,7 @@ impl State {
         self.records += 1;
         self.bytes += placed.size_bytes;
         self.ready.push_back(placed);
+        self.gauge();
     }
 
     /// First come, first served: a large record at the head is waited for, not overtaken.

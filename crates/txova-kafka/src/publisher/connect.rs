@@ -4,11 +4,16 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::breaker::Rules;
 use super::buffer::{Buffer, Limits};
+use super::metrics::Metrics;
+use super::refused::Letters;
 use super::{Publisher, Shared};
 use crate::client_error::ClientError;
 use crate::config::ConfigError;
+use crate::dead_letter::BATCH_OVERHEAD_BYTES;
 use crate::kafka::Kafka;
+use crate::metrics::Namespace;
 
 /// Opens the client of a publisher, which connects when it is first needed.
 pub(crate) fn connect(kafka: &Kafka, source: String) -> Result<Publisher, ConnectError> {
@@ -24,10 +29,21 @@ pub(crate) fn connect(kafka: &Kafka, source: String) -> Result<Publisher, Connec
         record_bytes: settings.max_message_bytes,
         max_block: Duration::from_millis(settings.max_block_ms),
     };
+    let breaker = settings.breaker.then_some(Rules {
+        failures: settings.breaker_failures,
+        failure_share: settings.breaker_failure_share,
+        open: Duration::from_millis(settings.breaker_open_ms),
+    });
+    let source: Arc<str> = source.into();
+    let letters = settings.dead_letters.then(|| Letters {
+        service: source.clone(),
+        budget_bytes: settings.max_message_bytes.saturating_sub(BATCH_OVERHEAD_BYTES),
+    });
+    let metrics = Metrics::new(Namespace::new(&kafka.config.metrics), &source);
     let shared = Shared {
-        buffer: Arc::new(Buffer::new(limits, Arc::downgrade(&producer))),
+        buffer: Arc::new(Buffer::new(limits, breaker, letters, metrics, Arc::downgrade(&producer))),
         producer: Some(producer),
-        source: source.into(),
+        source,
         patience: Duration::from_millis(settings.delivery_timeout_ms) + Duration::from_secs(5),
     };
     Ok(Publisher { shared: Arc::new(shared) })

@@ -2,10 +2,14 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
+use serde::Serialize;
 
+use super::Published;
 use crate::client_error::{ClientError, ClientErrorKind};
+pub use crate::transport::Written;
 
 /// Why an event was not published.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,15 +18,27 @@ pub struct PublishError {
     written: Written,
     place: Option<Place>,
     message: String,
+    more: Option<Box<More>>,
+}
+
+/// What only some kinds have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct More {
+    size_bytes: Option<usize>,
+    limit_bytes: Option<usize>,
+    retry_after: Option<Duration>,
+    dead_letter: Option<Published>,
 }
 
 /// The kinds of [`PublishError`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum PublishErrorKind {
     /// The event breaks the contract: it must be changed.
     InvalidEvent,
-    /// The record is larger than `max_message_bytes`, the topic or the broker allows.
+    /// The record is larger than `max_message_bytes`, the topic or the broker allows. See
+    /// [`size_bytes`](PublishError::size_bytes) and [`limit_bytes`](PublishError::limit_bytes).
     TooLarge,
     /// The broker refuses it: not allowed, no such topic, or a record it never takes.
     Refused,
@@ -30,6 +46,9 @@ pub enum PublishErrorKind {
     TimedOut,
     /// No place in the buffer within `max_block_ms`.
     BufferFull,
+    /// Nothing gets through any more, and the publisher no longer waits to find out. See
+    /// [`retry_after`](PublishError::retry_after).
+    CircuitOpen,
     /// Another event of the same batch was not sent, and this one stands behind it.
     NotSent,
     /// The publisher is closed.
@@ -38,13 +57,21 @@ pub enum PublishErrorKind {
     Failed,
 }
 
-/// Whether a record that was not acknowledged is in the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Written {
-    /// Certainly not.
-    No,
-    /// Nobody knows.
-    Maybe,
+impl PublishErrorKind {
+    /// The name in metrics and spans.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidEvent => "invalid_event",
+            Self::TooLarge => "too_large",
+            Self::Refused => "refused",
+            Self::TimedOut => "timed_out",
+            Self::BufferFull => "buffer_full",
+            Self::CircuitOpen => "circuit_open",
+            Self::NotSent => "not_sent",
+            Self::Closed => "closed",
+            Self::Failed => "failed",
+        }
+    }
 }
 
 /// Where a record was bound for.
@@ -61,13 +88,29 @@ impl PublishError {
         place: Option<Place>,
         message: impl Into<String>,
     ) -> Self {
-        Self { kind, written: Written::No, place, message: message.into() }
+        Self { kind, written: Written::No, place, message: message.into(), more: None }
     }
 
     pub(super) fn too_large(place: Place, size_bytes: usize, limit_bytes: usize) -> Self {
         let message =
             format!("the record has {size_bytes} bytes, publisher.max_message_bytes is {limit_bytes}");
-        Self::unwritten(PublishErrorKind::TooLarge, Some(place), message)
+        let more = More { size_bytes: Some(size_bytes), limit_bytes: Some(limit_bytes), ..More::default() };
+        Self {
+            more: Some(Box::new(more)),
+            ..Self::unwritten(PublishErrorKind::TooLarge, Some(place), message)
+        }
+    }
+
+    pub(super) fn circuit_open(place: Place, retry_after: Duration) -> Self {
+        let message = format!(
+            "the circuit is open, for no record gets through; again in {} ms",
+            retry_after.as_millis()
+        );
+        let more = More { retry_after: Some(retry_after), ..More::default() };
+        Self {
+            more: Some(Box::new(more)),
+            ..Self::unwritten(PublishErrorKind::CircuitOpen, Some(place), message)
+        }
     }
 
     pub(super) fn closed(place: Option<Place>) -> Self {
@@ -76,36 +119,49 @@ impl PublishError {
 
     /// The client took the record and then let it go without a word.
     pub(super) fn unanswered(place: Place) -> Self {
-        Self {
-            kind: PublishErrorKind::Closed,
-            written: Written::Maybe,
-            place: Some(place),
-            message: "the client ended without an answer for the record".to_owned(),
-        }
+        let message = "the client ended without an answer for the record";
+        Self { written: Written::Maybe, ..Self::unwritten(PublishErrorKind::Closed, Some(place), message) }
     }
 
     /// The client did not take the record.
-    pub(super) fn not_taken(place: Place, error: ClientError) -> Self {
-        Self { written: Written::No, ..Self::answered(place, error) }
+    pub(super) fn not_taken(place: Place, size_bytes: usize, error: ClientError) -> Self {
+        Self::answered(place, size_bytes, error, Written::No)
     }
 
     /// The answer the client or the broker gave in the end.
-    pub(super) fn answered(place: Place, error: ClientError) -> Self {
+    pub(super) fn answered(place: Place, size_bytes: usize, error: ClientError, written: Written) -> Self {
         use ClientErrorKind as Client;
         use PublishErrorKind as Kind;
-        let (kind, written) = match error.kind {
-            Client::TooLarge => (Kind::TooLarge, Written::No),
-            Client::Authorization | Client::UnknownTopic | Client::InvalidRecord => {
-                (Kind::Refused, Written::No)
-            }
-            Client::Authentication | Client::Tls | Client::Config => (Kind::Failed, Written::No),
-            Client::TimedOutNotWritten => (Kind::TimedOut, Written::No),
-            Client::TimedOutMaybeWritten | Client::TimedOut => (Kind::TimedOut, Written::Maybe),
-            Client::QueueFull => (Kind::BufferFull, Written::No),
-            Client::Closed => (Kind::Closed, Written::Maybe),
-            _ => (Kind::Failed, Written::Maybe),
+        let kind = match error.kind {
+            Client::TooLarge => Kind::TooLarge,
+            Client::Authorization | Client::UnknownTopic | Client::InvalidRecord => Kind::Refused,
+            Client::TimedOutNotWritten | Client::TimedOutMaybeWritten | Client::TimedOut => Kind::TimedOut,
+            Client::QueueFull => Kind::BufferFull,
+            Client::Closed => Kind::Closed,
+            _ => Kind::Failed,
         };
-        Self { kind, written, place: Some(place), message: error.message }
+        let mut answered = Self { kind, written, place: Some(place), message: error.message, more: None };
+        if kind == Kind::TooLarge {
+            answered.more.get_or_insert_default().size_bytes = Some(size_bytes);
+            answered.message += &format!(
+                "; the record has {size_bytes} bytes, and the batch it was in is more than the topic's \
+                 max.message.bytes"
+            );
+        }
+        answered
+    }
+
+    /// What became of the dead letter of a refused record.
+    pub(super) fn with_dead_letter(mut self, letter: Result<Published, ClientError>) -> Self {
+        match letter {
+            Ok(place) => {
+                let Published { topic, partition, offset } = &place;
+                self.message += &format!("; it is kept as dead letter {topic}/{partition}/{offset}");
+                self.more.get_or_insert_default().dead_letter = Some(place);
+            }
+            Err(error) => self.message += &format!("; nor was its dead letter written: {error}"),
+        }
+        self
     }
 
     /// What went wrong.
@@ -125,9 +181,42 @@ impl PublishError {
             self.kind,
             PublishErrorKind::TimedOut
                 | PublishErrorKind::BufferFull
+                | PublishErrorKind::CircuitOpen
                 | PublishErrorKind::NotSent
                 | PublishErrorKind::Failed
         )
+    }
+
+    /// When to try again, where the publisher knows: with [`CircuitOpen`](PublishErrorKind::CircuitOpen).
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.more.as_ref()?.retry_after
+    }
+
+    /// The record's size, with [`TooLarge`](PublishErrorKind::TooLarge): key, value and headers.
+    pub fn size_bytes(&self) -> Option<usize> {
+        self.more.as_ref()?.size_bytes
+    }
+
+    /// The limit it is over, with [`TooLarge`](PublishErrorKind::TooLarge); `None` where it is the topic's own, which a
+    /// broker does not tell.
+    pub fn limit_bytes(&self) -> Option<usize> {
+        self.more.as_ref()?.limit_bytes
+    }
+
+    /// Where the record is kept instead: on the dead-letter topic, because it was refused for good.
+    pub fn dead_letter(&self) -> Option<&Published> {
+        self.more.as_ref()?.dead_letter.as_ref()
+    }
+
+    /// As `Display`, without the record's key, which may be personal.
+    pub(super) fn without_key(&self) -> String {
+        let place = self.place.as_ref().map(|place| Place { topic: place.topic.clone(), key: None });
+        Self { place, ..self.clone() }.to_string()
+    }
+
+    /// Empty where the event never became a record.
+    pub(super) fn topic_name(&self) -> Arc<str> {
+        self.place.as_ref().map_or_else(|| "".into(), |place| place.topic.clone())
     }
 
     /// The topic the record was bound for; `None` where the event never became a record.
@@ -173,7 +262,7 @@ mod tests {
     #[test]
     fn an_error_says_where_what_and_whether_it_may_have_been_written() {
         let timeout = ClientError::new(ClientErrorKind::TimedOutMaybeWritten, "no answer in 120000 ms");
-        let error = PublishError::answered(place(), timeout);
+        let error = PublishError::answered(place(), 10, timeout, Written::Maybe);
         assert_eq!(
             error.to_string(),
             "cannot publish to rides (key ride-1): no answer in 120000 ms (the record may have been written)"
@@ -182,22 +271,27 @@ mod tests {
     }
 
     #[test]
-    fn what_the_client_never_took_was_never_written() {
-        let error = ClientError::new(ClientErrorKind::Other, "a fatal error");
-        assert_eq!(PublishError::answered(place(), error.clone()).written(), Written::Maybe);
-        assert_eq!(PublishError::not_taken(place(), error).written(), Written::No);
+    fn whether_it_was_written_is_what_the_client_says_and_not_a_guess_from_the_kind() {
+        use ClientErrorKind::*;
+        for kind in
+            [TooLarge, Authorization, TimedOutNotWritten, Unreachable, NotEnoughReplicas, Fenced, Other]
+        {
+            for written in [Written::No, Written::Maybe] {
+                let error = PublishError::answered(place(), 10, ClientError::new(kind, ""), written);
+                assert_eq!(error.written(), written, "{kind:?}");
+            }
+            let error = PublishError::not_taken(place(), 10, ClientError::new(kind, ""));
+            assert_eq!(error.written(), Written::No, "{kind:?}");
+        }
     }
 
     #[test]
-    fn only_what_the_broker_has_looked_at_or_never_got_is_certainly_not_written() {
-        use ClientErrorKind::*;
-        for kind in [TooLarge, Authorization, UnknownTopic, InvalidRecord, TimedOutNotWritten] {
-            let error = PublishError::answered(place(), ClientError::new(kind, ""));
-            assert_eq!(error.written(), Written::No, "{kind:?}");
-        }
-        for kind in [Unreachable, TimedOut, TimedOutMaybeWritten, NotEnoughReplicas, Fenced, Closed, Other] {
-            let error = PublishError::answered(place(), ClientError::new(kind, ""));
-            assert_eq!(error.written(), Written::Maybe, "{kind:?}");
-        }
+    fn a_record_too_large_for_its_topic_is_told_with_its_size() {
+        let refused = ClientError::new(ClientErrorKind::TooLarge, "rides-0: refused");
+        let error = PublishError::answered(place(), 1_234, refused, Written::No);
+        assert_eq!((error.size_bytes(), error.limit_bytes()), (Some(1_234), None));
+        assert!(error.to_string().contains("the record has 1234 bytes"), "{error}");
+        let error = PublishError::too_large(place(), 1_234, 1_000);
+        assert_eq!((error.size_bytes(), error.limit_bytes()), (Some(1_234), Some(1_000)));
     }
 }

@@ -20,8 +20,9 @@ impl Publisher {
             now: Time::now(),
         };
         let event = event.to_record(&origin).map_err(|error| {
-            self.shared.buffer.count_refused(1);
-            PublishError::unwritten(PublishErrorKind::InvalidEvent, None, error.to_string())
+            let error = PublishError::unwritten(PublishErrorKind::InvalidEvent, None, error.to_string());
+            self.shared.buffer.refuse(&error);
+            error
         })?;
         let of_event = event
             .headers()

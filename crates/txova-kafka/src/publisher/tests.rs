@@ -13,12 +13,16 @@ use crate::kafka::Kafka;
 use crate::testing::Cluster;
 use crate::transport::{DeliveryCallback, JoinOptions};
 
+mod breaker;
 mod cancel;
 mod client;
 mod close;
+mod health;
 mod inherit;
 mod order;
 mod real;
+mod refused;
+mod telemetry;
 mod unhappy;
 
 const TOPIC: &str = "notes";

@@ -18,6 +18,7 @@ mod producer;
 mod raw;
 mod reader;
 mod rebalance;
+mod sent_again;
 mod slots;
 #[cfg(test)]
 mod tests;

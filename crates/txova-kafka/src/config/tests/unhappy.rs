@@ -152,6 +152,8 @@ fn settings_that_exclude_each_other_are_refused_with_the_reason() {
         (|c| c.publisher.retries = 0, &["publisher.retries"]),
         (|c| c.publisher.retry_backoff_ms = 2_000, &["publisher.retry_backoff_max_ms"]),
         (|c| c.publisher.delivery_timeout_ms = 30_000, &["publisher.delivery_timeout_ms"]),
+        (|c| c.publisher.breaker_failure_share = 1.5, &["publisher.breaker_failure_share"]),
+        (|c| c.publisher.breaker_failures = 0, &["publisher.breaker_failures"]),
         (|c| c.publisher.buffer_bytes = 100_000, &["publisher.buffer_bytes"]),
         (|c| c.publisher.compression_level = Some(3), &["publisher.compression_level"]),
         (

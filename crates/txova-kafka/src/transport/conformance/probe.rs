@@ -15,7 +15,7 @@ use crate::client_error::ClientError;
 use crate::record::{OutgoingRecord, Record, TopicPartition};
 use crate::transport::{
     Assignment, Batch, Command, Commit, CommitEntry, CommitError, Delivery, GroupEvent, GroupMember,
-    JoinOptions, OutOfRange, Producer, StartAt, Transport,
+    JoinOptions, OutOfRange, Producer, StartAt, Transport, Undelivered,
 };
 
 /// Waits for `future`, but not for ever.
@@ -358,7 +358,9 @@ pub(super) fn send(
     record: OutgoingRecord,
 ) -> oneshot::Receiver<Result<Delivery, ClientError>> {
     let (answer, receiver) = oneshot::channel();
-    let done = Box::new(move |result| drop(answer.send(result)));
+    let done = Box::new(move |result: Result<Delivery, Undelivered>| {
+        drop(answer.send(result.map_err(|undelivered| undelivered.error)));
+    });
     if let Err(error) = producer.send(record, done) {
         let (answer, receiver) = oneshot::channel();
         answer.send(Err(error)).expect("the receiver is here");

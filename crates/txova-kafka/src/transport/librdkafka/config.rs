@@ -6,6 +6,7 @@ use rdkafka::error::KafkaError;
 
 use super::super::properties::ClientProperties;
 use super::super::{JoinOptions, OutOfRange, Transactions};
+use super::sent_again::DEBUG;
 use crate::client_error::{ClientError, ClientErrorKind};
 
 /// A reader assigns partitions itself, but librdkafka wants a group's name for that; no member ever joins it.
@@ -86,6 +87,9 @@ impl Settings {
         if config.get("request.required.acks").is_none() {
             default(&mut config, "acks", "all");
         }
+        let debug = config.get("debug").map_or_else(|| DEBUG.to_owned(), |debug| format!("{debug},{DEBUG}"));
+        config.set("debug", debug);
+        config.set_log_level(RDKafkaLogLevel::Debug); // a client's log is `tracing`'s, which has levels of its own
         config
     }
 

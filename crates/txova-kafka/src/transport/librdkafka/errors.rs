@@ -2,16 +2,8 @@
 
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
+use super::super::{Undelivered, Written};
 use crate::client_error::{ClientError, ClientErrorKind as Kind};
-
-/// What may be in the log after a record's delivery failed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Written {
-    /// The record never left, or the broker said no.
-    No,
-    /// It was sent and no answer came.
-    Maybe,
-}
 
 /// The kind of a code outside of deliveries.
 pub(super) fn kind_of(code: Code) -> Kind {
@@ -107,29 +99,30 @@ pub(super) fn event(code: Code, reason: &str) -> ClientError {
     ClientError::new(kind, reason)
 }
 
-/// A record's failed delivery. `written` is librdkafka's own account of the record, not a guess from the code.
+/// A record's failed delivery. `written` is the client's own account of the record, not a guess from the code.
 ///
 /// No answer in time, a broken connection and a purged record become one of the two timeouts by `written`. A broker's
-/// plain refusal keeps its kind: it was not written, with one exception, "not enough replicas after append", which
-/// the leader did write.
-pub(super) fn delivery(topic: &str, partition: i32, code: Code, written: Written) -> ClientError {
-    let timed_out = match written {
-        Written::No => Kind::TimedOutNotWritten,
-        Written::Maybe => Kind::TimedOutMaybeWritten,
+/// plain refusal keeps its kind, also where an earlier try may have been written.
+pub(super) fn delivery(topic: &str, partition: i32, code: Code, written: Written) -> Undelivered {
+    let (timed_out, certainty) = match written {
+        Written::No => (Kind::TimedOutNotWritten, "it was not written"),
+        Written::Maybe => (Kind::TimedOutMaybeWritten, "it may have been written"),
     };
     let kind = match (code, kind_of(code)) {
-        (Code::NotEnoughReplicasAfterAppend, _) => Kind::TimedOutMaybeWritten,
+        (Code::NotEnoughReplicasAfterAppend, _) => timed_out,
         (Code::InvalidTopic, _) => Kind::InvalidRecord,
         (_, Kind::TimedOut | Kind::Unreachable | Kind::Closed) => timed_out,
-        (_, Kind::Other) if written == Written::Maybe => Kind::TimedOutMaybeWritten,
+        (_, Kind::Other) if written == Written::Maybe => timed_out,
         (_, kind) => kind,
     };
-    let certainty = match (kind, written) {
-        (Kind::TimedOutMaybeWritten, _) | (_, Written::Maybe) => "it may have been written",
-        _ => "it was not written",
-    };
     let place = if partition < 0 { topic.to_owned() } else { format!("{topic}-{partition}") };
-    ClientError::new(kind, format!("{place}: the record was not acknowledged ({code}); {certainty}"))
+    let text = format!("{place}: the record was not acknowledged ({code}); {certainty}");
+    Undelivered { error: ClientError::new(kind, text), written, record: None }
+}
+
+/// Whether sending the same record again gets the same answer until somebody changes something.
+pub(super) fn is_refusal(kind: Kind) -> bool {
+    matches!(kind, Kind::TooLarge | Kind::UnknownTopic | Kind::InvalidRecord | Kind::Authorization)
 }
 
 pub(super) fn code_of(error: &KafkaError) -> Option<Code> {

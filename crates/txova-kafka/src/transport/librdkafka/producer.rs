@@ -10,19 +10,20 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use rdkafka::ClientConfig;
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{DeliveryResult, Header, Message as _, OwnedHeaders};
+use rdkafka::message::{BorrowedMessage, DeliveryResult, Header, Message as _, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 
-use super::super::{Delivery, DeliveryCallback, Producer};
+use super::super::{Delivery, DeliveryCallback, Producer, Trouble, Undelivered, Written};
 use super::config::{Settings, refused};
 use super::deliveries::{Deliveries, Open};
-use super::errors::Written;
+use super::sent_again::SentAgain;
 use super::{context, errors, metadata_calls, own_thread, raw};
 use crate::client_error::{ClientError, ClientErrorKind};
 use crate::record::{OutgoingRecord, TopicPartition};
@@ -56,7 +57,9 @@ impl LibrdkafkaProducer {
 
     /// One with properties of its own.
     pub(super) fn open(config: &ClientConfig, settings: &Settings) -> Result<Self, ClientError> {
-        let client: Client = config.create_with_context(Answers::default()).map_err(refused)?;
+        let is_idempotent = config.get("enable.idempotence") == Some("true");
+        let answers = Answers { is_idempotent, ..Answers::default() };
+        let client: Client = config.create_with_context(answers).map_err(refused)?;
         let (client, dropped) = (Arc::new(client), Arc::new(AtomicBool::new(false)));
         let deliveries = Arc::new(Deliveries::default());
         let (polled, ended, open) = (Arc::clone(&client), Arc::clone(&dropped), Arc::clone(&deliveries));
@@ -93,7 +96,8 @@ impl Producer for LibrdkafkaProducer {
         for (key, value) in &record.headers {
             headers = headers.insert(Header { key, value: value.as_deref() });
         }
-        let pending = Box::new(Mutex::new(Pending { done, _open: self.deliveries.open() }));
+        let since = Instant::now();
+        let pending = Box::new(Mutex::new(Pending { done, since, _open: self.deliveries.open() }));
         let mut native = BaseRecord::with_opaque_to(&record.topic, pending).headers(headers);
         native.partition = record.partition;
         native.key = record.key.as_deref();
@@ -107,7 +111,7 @@ impl Producer for LibrdkafkaProducer {
                 let message = format!("{}: the producer has failed for good: {reason}", record.topic);
                 return ClientError::new(errors::kind_of(code), message);
             }
-            errors::delivery(&record.topic, record.partition.unwrap_or(-1), code, Written::No)
+            errors::delivery(&record.topic, record.partition.unwrap_or(-1), code, Written::No).error
         })
     }
 
@@ -143,6 +147,10 @@ impl Producer for LibrdkafkaProducer {
         let (client, brokers) = (Arc::clone(&self.client), self.brokers.clone());
         own_thread::call("txova-kafka-warm-up", move || warm_up(&client, &brokers, &topics, timeout)).boxed()
     }
+
+    fn last_trouble(&self) -> Option<Trouble> {
+        self.client.context().last_trouble()
+    }
 }
 
 /// What librdkafka would change or misread without a word.
@@ -172,7 +180,11 @@ fn warm_up(client: &Client, brokers: &str, topics: &[String], timeout: Duration)
     let left = || deadline.saturating_duration_since(Instant::now());
     let at = |place: &str, error: &KafkaError| {
         let error = errors::at(place, error);
-        let heard = client.context().last_error().map(|reason| format!("; {reason}")).unwrap_or_default();
+        let heard = client
+            .context()
+            .last_trouble()
+            .map(|trouble| format!("; {}", trouble.message))
+            .unwrap_or_default();
         ClientError::new(error.kind, format!("{} (brokers {brokers}{heard})", error.message))
     };
     let mut leaders = Vec::new();
@@ -204,32 +216,75 @@ fn warm_up(client: &Client, brokers: &str, topics: &[String], timeout: Duration)
     Ok(())
 }
 
+/// The record as it was handed over, but for the partition it was bound for.
+fn copy(message: &BorrowedMessage<'_>) -> OutgoingRecord {
+    let headers = raw::headers(message).into_iter();
+    OutgoingRecord {
+        topic: message.topic().into(),
+        partition: None,
+        key: message.key().map(Bytes::copy_from_slice),
+        value: message.payload().map(Bytes::copy_from_slice),
+        headers: headers
+            .map(|(name, value)| (name.into_owned(), value.map(Bytes::copy_from_slice)))
+            .collect(),
+        timestamp_ms: message.timestamp().to_millis(),
+    }
+}
+
 /// A record that has no answer yet.
 pub(super) struct Pending {
     done: DeliveryCallback,
+    since: Instant,
     _open: Open,
 }
 
 /// Calls back with the answers.
 #[derive(Debug, Default)]
 pub(super) struct Answers {
-    last_error: Mutex<Option<String>>,
+    is_idempotent: bool,
+    sent_again: SentAgain,
+    last_trouble: Mutex<Option<Trouble>>,
 }
 
 impl Answers {
-    fn last_error(&self) -> Option<String> {
-        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn undelivered(&self, error: &KafkaError, message: &BorrowedMessage<'_>, since: Instant) -> Undelivered {
+        let code = errors::code_of(error).unwrap_or(RDKafkaErrorCode::Fail);
+        let (topic, partition) = (message.topic(), message.partition());
+        // See `sent_again.rs`; a producer that is not idempotent does not say.
+        let was_sent = || !self.is_idempotent || self.sent_again.is_since(since, topic, partition);
+        let written = match raw::written(message) {
+            Written::No if !errors::is_refusal(errors::kind_of(code)) && was_sent() => Written::Maybe,
+            written => written,
+        };
+        let undelivered = errors::delivery(topic, partition, code, written);
+        let is_refused = written == Written::No && errors::is_refusal(undelivered.error.kind);
+        Undelivered { record: is_refused.then(|| Box::new(copy(message))), ..undelivered }
+    }
+
+    fn last_trouble(&self) -> Option<Trouble> {
+        self.last_trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 impl ClientContext for Answers {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        self.sent_again.hear(facility, message);
         context::log(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::warn!(target: "txova_kafka::client", %error, "{reason}");
-        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+        let kind = errors::code_of(&error).map(errors::kind_of);
+        let is_down = errors::code_of(&error) == Some(RDKafkaErrorCode::AllBrokersDown);
+        let is_shut_out = matches!(kind, Some(ClientErrorKind::Authentication | ClientErrorKind::Tls));
+        let mut last = self.last_trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        // "All brokers are down" names none; what was said of the last of them does.
+        let before = last.take().map(|trouble| trouble.message).filter(|_| is_down);
+        *last = Some(Trouble {
+            at: tokio::time::Instant::now(),
+            message: before.unwrap_or_else(|| reason.to_owned()),
+            is_everywhere: is_down || is_shut_out,
+        });
     }
 }
 
@@ -237,14 +292,10 @@ impl ProducerContext for Answers {
     type DeliveryOpaque = Box<Mutex<Pending>>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, pending: Self::DeliveryOpaque) {
-        let Pending { done, _open } = pending.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let Pending { done, since, _open } = pending.into_inner().unwrap_or_else(PoisonError::into_inner);
         let answer = match result {
             Ok(message) => Ok(Delivery { partition: message.partition(), offset: message.offset() }),
-            Err((error, message)) => {
-                let code = errors::code_of(error).unwrap_or(RDKafkaErrorCode::Fail);
-                let written = raw::written(message);
-                Err(errors::delivery(message.topic(), message.partition(), code, written))
-            }
+            Err((error, message)) => Err(self.undelivered(error, message, since)),
         };
         // A panic here would end the thread, and with it every other answer.
         if catch_unwind(AssertUnwindSafe(|| done(answer))).is_err() {

@@ -23,7 +23,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::BorrowedMessage;
 use rdkafka::producer::Producer as _;
 
-use super::errors::Written;
+use super::super::Written;
 use super::producer::Client;
 use super::worker::Consumer;
 

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::producer::Producer as _;
 
-use super::super::{Commit, CommitError, Producer as _, Transactions};
+use super::super::{Commit, CommitError, Producer as _, Transactions, Undelivered};
 use super::committer::{native, place};
 use super::config::Settings;
 use super::errors;
@@ -98,8 +98,8 @@ impl TransactionalProducer {
         let (failure, failures) = mpsc::channel::<(usize, ClientError)>();
         for (index, record) in records.iter().enumerate() {
             let failure = failure.clone();
-            let done = move |answer: Result<_, ClientError>| {
-                if let Err(error) = answer {
+            let done = move |answer: Result<_, Undelivered>| {
+                if let Err(Undelivered { error, .. }) = answer {
                     let _ = failure.send((index, error)); // nobody waits any more
                 }
             };

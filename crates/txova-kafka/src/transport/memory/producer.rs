@@ -12,7 +12,7 @@ use super::signal::Signal;
 use super::state::{Shared, State};
 use crate::client_error::{ClientError, ClientErrorKind};
 use crate::record::{OutgoingRecord, TopicPartition};
-use crate::transport::{Delivery, DeliveryCallback, Producer};
+use crate::transport::{Delivery, DeliveryCallback, Producer, Undelivered, Written};
 
 pub(super) struct MemoryProducer {
     shared: Arc<Shared>,
@@ -44,7 +44,7 @@ struct Waiting {
 struct Answer {
     number: u64,
     done: DeliveryCallback,
-    result: Result<Delivery, ClientError>,
+    result: Result<Delivery, Undelivered>,
 }
 
 impl Queue {
@@ -193,30 +193,46 @@ fn step(queue: &mut Inner, state: &mut State) -> Vec<Answer> {
         while let Some(first) = waiting.front() {
             let trouble = state.trouble.get(&*place.topic);
             let away = state.broker_away || trouble.is_some_and(|trouble| trouble.down);
-            let error = |kind, why: &str| Err(ClientError::new(kind, format!("record for {place}: {why}")));
+            let error = |written, kind, why: &str| {
+                let error = ClientError::new(kind, format!("record for {place}: {why}"));
+                Err(Undelivered { error, written, record: None })
+            };
             let result = if queue.closed {
-                error(ClientErrorKind::Closed, "the producer was dropped before it was written")
+                error(Written::No, ClientErrorKind::Closed, "the producer was dropped before it was written")
             } else if away && now >= first.deadline {
-                error(ClientErrorKind::TimedOutNotWritten, "no broker took it in time")
+                error(Written::No, ClientErrorKind::TimedOutNotWritten, "no broker took it in time")
             } else if away {
                 break;
             } else {
                 let trouble = state.trouble.get_mut(&*place.topic);
                 match trouble.and_then(|trouble| trouble.produce_faults.pop_front()) {
-                    Some(ProduceFault::Refused(kind)) => error(kind, "refused by a script"),
+                    Some(ProduceFault::Refused(kind)) => error(Written::No, kind, "refused by a script"),
                     Some(ProduceFault::WrittenButTimedOut) => {
-                        state.append(place, &first.record).and_then(|_| {
-                            error(ClientErrorKind::TimedOutMaybeWritten, "no answer in time (by a script)")
-                        })
+                        let kind = ClientErrorKind::TimedOutMaybeWritten;
+                        let written = state.append(place, &first.record).map_err(unwritten);
+                        written.and_then(|_| error(Written::Maybe, kind, "no answer in time (by a script)"))
                     }
-                    None => state.append(place, &first.record),
+                    None => state.append(place, &first.record).map_err(unwritten),
                 }
             };
-            if let Some(Waiting { number, done, .. }) = waiting.pop_front() {
+            if let Some(Waiting { number, record, done, .. }) = waiting.pop_front() {
+                let result = result.map_err(|undelivered| with_record(undelivered, record));
                 answers.push(Answer { number, done, result });
             }
         }
     }
     queue.waiting.retain(|_, waiting| !waiting.is_empty());
     answers
+}
+
+fn unwritten(error: ClientError) -> Undelivered {
+    Undelivered { error, written: Written::No, record: None }
+}
+
+/// As librdkafka does: what is refused for good comes back.
+fn with_record(undelivered: Undelivered, record: OutgoingRecord) -> Undelivered {
+    use ClientErrorKind::{Authorization, InvalidRecord, TooLarge, UnknownTopic};
+    let is_refused = undelivered.written == Written::No
+        && matches!(undelivered.error.kind, Authorization | InvalidRecord | TooLarge | UnknownTopic);
+    Undelivered { record: is_refused.then(|| Box::new(record)), ..undelivered }
 }

@@ -65,7 +65,7 @@ pub(super) fn send(
         .send(
             record,
             Box::new(move |result| {
-                let _ = answer.send(result);
+                let _ = answer.send(result.map_err(|undelivered| undelivered.error));
             }),
         )
         .unwrap();

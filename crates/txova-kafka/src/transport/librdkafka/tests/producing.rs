@@ -158,3 +158,28 @@ async fn warming_up_without_a_broker_names_its_address() {
     let error = producer.warm_up(vec!["orders".to_owned()], Duration::from_secs(1)).await.unwrap_err();
     assert!(error.message.contains("127.0.0.1:1"), "{}", error.message);
 }
+
+/// A leader that steps down says "not the leader" also of what it has appended and its followers have copied.
+#[tokio::test]
+async fn what_a_leader_sent_back_and_nobody_took_in_time_may_have_been_written() {
+    let (told, bootstrap) = std::sync::mpsc::channel();
+    let (refuse, refusing) = std::sync::mpsc::channel::<()>();
+    // A mock cluster must not leave the thread it was made on.
+    std::thread::spawn(move || {
+        let mock = rdkafka::mocking::MockCluster::new(1).unwrap();
+        mock.create_topic("orders", 2, 1).unwrap();
+        told.send(mock.bootstrap_servers()).unwrap();
+        refusing.recv().unwrap();
+        let not_leader = rdkafka::types::RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION;
+        mock.request_errors(rdkafka::types::RDKafkaApiKey::Produce, &[not_leader; 1_000]);
+        told.send(String::new()).unwrap();
+        let _ = refusing.recv(); // until the test has ended
+    });
+    let limits = [("message.timeout.ms", "2000"), ("linger.ms", "0")];
+    let producer = with(&bootstrap.recv().unwrap(), &limits).producer().unwrap();
+    send(&producer, outgoing("orders", 0, "1")).await.unwrap().unwrap();
+    refuse.send(()).unwrap();
+    bootstrap.recv().unwrap();
+    let error = send(&producer, outgoing("orders", 0, "2")).await.unwrap().unwrap_err();
+    assert_eq!(error.kind, ClientErrorKind::TimedOutMaybeWritten, "{error}");
+}

@@ -1,0 +1,91 @@
+//! What a publisher counts. A topic's handles are made at its first record and kept.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics::{Counter, Gauge, Histogram};
+
+use super::breaker::BreakerState;
+use super::error::{PublishErrorKind, Written};
+use crate::metrics::{
+    BUFFER_BYTES, BUFFER_RECORDS, Namespace, PRODUCE_ERRORS, PRODUCED, PUBLISH_DEAD_LETTERS,
+    PUBLISH_FAILURES, PUBLISH_SECONDS, PUBLISHER_BREAKER, PUBLISHER_BREAKER_OPENED, WAITING_CALLS,
+};
+
+pub(super) struct Metrics {
+    namespace: Namespace,
+    records: Gauge,
+    bytes: Gauge,
+    waiting: Gauge,
+    breaker: Gauge,
+    opened: Counter,
+    topics: HashMap<Arc<str>, Topic>,
+}
+
+struct Topic {
+    produced: Counter,
+    errors: Counter,
+    seconds: Histogram,
+}
+
+impl Metrics {
+    pub(super) fn new(namespace: Namespace, source: &str) -> Self {
+        Self {
+            records: namespace.gauge(&BUFFER_RECORDS, &[source]),
+            bytes: namespace.gauge(&BUFFER_BYTES, &[source]),
+            waiting: namespace.gauge(&WAITING_CALLS, &[source]),
+            breaker: namespace.gauge(&PUBLISHER_BREAKER, &[source]),
+            opened: namespace.counter(&PUBLISHER_BREAKER_OPENED, &[source]),
+            topics: HashMap::new(),
+            namespace,
+        }
+    }
+
+    pub(super) fn buffer(&self, records: usize, bytes: usize, waiting: usize) {
+        self.records.set(records as f64);
+        self.bytes.set(bytes as f64);
+        self.waiting.set(waiting as f64);
+    }
+
+    pub(super) fn breaker(&self, state: BreakerState, times_opened: u64) {
+        self.breaker.set(match state {
+            BreakerState::Closed => 0.0,
+            BreakerState::Open => 1.0,
+            BreakerState::HalfOpen => 2.0,
+        });
+        self.opened.absolute(times_opened);
+    }
+
+    pub(super) fn published(&mut self, topic: &Arc<str>, latency: Duration) {
+        let topic = self.topic(topic);
+        topic.produced.increment(1);
+        topic.seconds.record(latency);
+    }
+
+    /// `topic` is empty where an event never became a record.
+    pub(super) fn failed(&mut self, topic: &Arc<str>, kind: PublishErrorKind, written: Written) {
+        let written = match written {
+            Written::No => "no",
+            Written::Maybe => "maybe",
+        };
+        self.topic(topic).errors.increment(1);
+        self.namespace.counter(&PUBLISH_FAILURES, &[topic, kind.as_str(), written]).increment(1);
+    }
+
+    pub(super) fn dead_letter(&self, topic: &Arc<str>) {
+        self.namespace.counter(&PUBLISH_DEAD_LETTERS, &[topic]).increment(1);
+    }
+
+    fn topic(&mut self, name: &Arc<str>) -> &Topic {
+        if !self.topics.contains_key(name) {
+            let topic = Topic {
+                produced: self.namespace.counter(&PRODUCED, &[name]),
+                errors: self.namespace.counter(&PRODUCE_ERRORS, &[name]),
+                seconds: self.namespace.histogram(&PUBLISH_SECONDS, &[name]),
+            };
+            self.topics.insert(name.clone(), topic);
+        }
+        &self.topics[name]
+    }
+}
