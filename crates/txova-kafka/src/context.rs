@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
+use tracing::Span;
 use txova_events::{Actor, EventContext};
 
 pub use self::trace::TraceContext;
@@ -68,6 +69,14 @@ impl Context {
     /// The same context inside another span, or another trace.
     pub fn with_trace(&self, trace: TraceContext) -> Self {
         Self::new(self.event().clone(), Some(trace))
+    }
+
+    /// The same context inside a span, where that is part of a trace.
+    pub(crate) fn inside(self, span: &Span) -> Self {
+        match crate::trace::context_of(span, self.trace()) {
+            Some(trace) => self.with_trace(trace),
+            None => self,
+        }
     }
 
     /// As [`scope`](Self::scope), for what is not awaited.

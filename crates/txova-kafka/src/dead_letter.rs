@@ -23,6 +23,7 @@ use crate::driver::DeadLetters;
 use crate::engine::DeadLetterOrder;
 use crate::kafka::Kafka;
 use crate::record::{OutgoingRecord, Record};
+use crate::trace;
 use crate::transport::Producer;
 
 pub(crate) use self::cut::sha256;
@@ -89,9 +90,11 @@ impl DeadLetterWriter {
 
 impl DeadLetters for DeadLetterWriter {
     fn write(&self, order: DeadLetterOrder<Record>) -> BoxFuture<'static, Result<(), ClientError>> {
+        let sending = trace::dead_lettering(&order.partition, &order.record, &self.group);
         let letter = self.letter(order);
         let producer = self.producer.clone();
-        let record = record_within(&letter, self.budget_bytes);
+        let mut record = record_within(&letter, self.budget_bytes);
+        sending.mark(&mut record);
         let mut size_bytes = record.size_bytes();
         let mut answer = acknowledged(producer.as_ref(), record);
         async move {
@@ -99,13 +102,17 @@ impl DeadLetters for DeadLetterWriter {
                 match answer.await {
                     // A topic's own limit is not known here.
                     Err(error) if error.kind == ClientErrorKind::TooLarge && size_bytes > SMALLEST_BYTES => {
-                        let record = record_within(&letter, size_bytes / 2);
+                        let mut record = record_within(&letter, size_bytes / 2);
+                        sending.mark(&mut record);
                         warn!(topic = %record.topic, size_bytes, cut_bytes = record.size_bytes(), %error,
                             "a dead letter is too large for its topic, and is cut");
                         size_bytes /= 2;
                         answer = acknowledged(producer.as_ref(), record);
                     }
-                    answer => return answer,
+                    answer => {
+                        sending.answered(answer.is_ok());
+                        return answer;
+                    }
                 }
             }
         }

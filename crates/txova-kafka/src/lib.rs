@@ -20,6 +20,7 @@ pub mod record;
 mod replay;
 pub mod router;
 pub mod testing;
+mod trace;
 pub(crate) mod transport;
 
 pub use app::{

@@ -111,6 +111,14 @@ impl TraceContext {
         Self { parent_id, ..self.clone() }
     }
 
+    /// With these lists in place of its own, each left out where it is empty or malformed.
+    #[cfg(feature = "otel")]
+    pub(crate) fn with_lists(self, tracestate: Option<&str>, baggage: Option<&str>) -> Self {
+        let tracestate = tracestate.filter(|list| is_tracestate(list)).map(Arc::from);
+        let baggage = baggage.filter(|list| is_baggage(list)).map(Arc::from);
+        Self { tracestate, baggage, ..self }
+    }
+
     /// The id all spans of the trace share.
     pub fn trace_id(&self) -> [u8; 16] {
         self.trace_id

@@ -10,7 +10,13 @@ use crate::outcome::HandlerError;
 /// takes `Vec<(Event<T>, Context)>` and publishes inside [`context.scope(…)`](Context::scope).
 impl FromEvent for Context {
     fn from_event(incoming: &Incoming<'_>) -> Result<Self, HandlerError> {
+        Ok(Self::of(incoming))
+    }
+}
+
+impl Context {
+    pub(crate) fn of(incoming: &Incoming<'_>) -> Self {
         let trace = TraceContext::from_headers(incoming.headers());
-        Ok(Self::new(EventContext::caused_by(incoming.envelope), trace))
+        Self::new(EventContext::caused_by(incoming.envelope), trace)
     }
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
+use tracing::{Instrument, Span};
 use txova_events::EnvelopeRef;
 
 use super::catalogue::Catalogue;
@@ -14,10 +15,11 @@ use super::unexpected::{Counts, Policies, Unexpected};
 use crate::attempt::{Attempt, Dispatch};
 use crate::batch::Batching;
 use crate::context::Context;
-use crate::extract::{FromEvent, Incoming, PayloadProblem, States};
+use crate::extract::{Incoming, PayloadProblem, States};
 use crate::handler::HandlerFuture;
 use crate::outcome::{BatchOutcome, Failure, HandlerError, HandlerId, Outcome};
 use crate::record::Record;
+use crate::trace::{self, Attempted};
 
 /// A handler of whatever arguments, inside all layers: an extractor's refusal is known before the future, which runs
 /// inside the event's context. It is given one event, or all of a batch.
@@ -60,14 +62,16 @@ struct Ready<'a> {
     route: &'a Route,
     /// What it publishes inherits from it; a batch has no single cause.
     context: Option<Context>,
+    span: Span,
     future: HandlerFuture,
 }
 
 impl Ready<'_> {
     async fn run(self) -> Result<(), HandlerError> {
+        let future = self.future.instrument(self.span);
         match self.context {
-            Some(context) => context.scope(self.future).await,
-            None => self.future.await,
+            Some(context) => context.scope(future).await,
+            None => future.await,
         }
     }
 }
@@ -152,17 +156,23 @@ impl Table {
             });
         };
         let incoming = Incoming { attempt, envelope: &envelope, states: &self.states };
-        let context = Context::from_event(&incoming).ok().filter(|_| route.batch.is_none());
+        let context = Context::of(&incoming);
+        let span = trace::processing(attempt, &envelope, &route.name, context.trace());
+        let context = route.batch.is_none().then(|| context.inside(&span));
         let call = || match &route.handler {
             Wrapped::Bare(handler) => handler(std::slice::from_ref(&incoming)),
             Wrapped::Layered(service) => Ok(service.run(self.request(route, Arc::new([attempt.clone()])))),
         };
-        let future = match &context {
+        let future = span.in_scope(|| match &context {
             Some(context) => context.enter(call),
             None => call(),
-        };
-        let future = future.map_err(|error| self.failure(self.judged(error), id, route))?;
-        Ok(Ready { id, route, context, future })
+        });
+        let future = future.map_err(|error| {
+            let failure = self.failure(self.judged(error), id, route);
+            trace::failed(&span, &failure);
+            failure
+        })?;
+        Ok(Ready { id, route, context, span, future })
     }
 
     fn prepare_batch(self: &Arc<Self>, attempts: Vec<Attempt>) -> Result<Ready<'_>, Box<Failure>> {
@@ -173,12 +183,13 @@ impl Table {
                 HandlerError::stop(message).into_failure(None, Arc::clone(&self.no_handler)),
             ));
         };
-        let future = match &route.handler {
+        let span = trace::processing_batch(&attempts, &route.name);
+        let future = span.in_scope(|| match &route.handler {
             Wrapped::Bare(handler) => self.read(&attempts, handler),
             Wrapped::Layered(service) => Ok(service.run(self.request(route, attempts.into()))),
-        };
+        });
         let future = future.map_err(|error| self.failure(error, id, route))?;
-        Ok(Ready { id, route, context: None, future })
+        Ok(Ready { id, route, context: None, span, future })
     }
 
     fn request(self: &Arc<Self>, route: &Route, attempts: Arc<[Attempt]>) -> HandlerRequest {
@@ -250,7 +261,8 @@ impl Dispatch for Routes {
                 Err(failure) => return Outcome::Failed(failure),
             };
             let (id, route, is_batch) = (ready.id, ready.route, ready.context.is_none());
-            match ready.run().await {
+            let attempt = Attempted::new(&ready.span);
+            let outcome = match ready.run().await {
                 Ok(()) => Outcome::Handled(id),
                 Err(error) if is_batch => match table.parts(error, id, route, 1) {
                     BatchOutcome::Whole(outcome) => outcome,
@@ -260,7 +272,9 @@ impl Dispatch for Routes {
                     },
                 },
                 Err(error) => Outcome::Failed(table.failure(error, id, route)),
-            }
+            };
+            attempt.ended(&outcome);
+            outcome
         })
     }
 
@@ -272,11 +286,16 @@ impl Dispatch for Routes {
                 Ok(ready) => ready,
                 Err(failure) => return BatchOutcome::Whole(Outcome::Failed(failure)),
             };
-            let (id, route) = (ready.id, ready.route);
-            match ready.run().await {
+            let (id, route, attempt) = (ready.id, ready.route, Attempted::new(&ready.span));
+            let outcome = match ready.run().await {
                 Ok(()) => BatchOutcome::Whole(Outcome::Handled(id)),
                 Err(error) => table.parts(error, id, route, records),
+            };
+            match &outcome {
+                BatchOutcome::Whole(outcome) => attempt.ended(outcome),
+                BatchOutcome::Parts { .. } => attempt.ended(&Outcome::Handled(id)),
             }
+            outcome
         })
     }
 
