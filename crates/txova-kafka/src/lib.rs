@@ -13,6 +13,7 @@ mod engine;
 pub mod extract;
 pub mod handler;
 mod kafka;
+pub mod lifecycle;
 pub mod metrics;
 mod outcome;
 pub mod publisher;

@@ -27,6 +27,13 @@ pub struct RunError {
     pub client: Option<ClientError>,
 }
 
+impl RunError {
+    pub(crate) fn panicked(service: String) -> Self {
+        let reason = "a part of it panicked, which is a bug of this library".to_owned();
+        Self { service, reason, report: CloseReport::default(), client: None }
+    }
+}
+
 impl App {
     /// Runs until [`AppHandle::close`](super::AppHandle::close) or until it cannot go on. An absent broker is no reason
     /// to end: it is said and tried again.
