@@ -8,9 +8,15 @@ use clap::{Parser, Subcommand, builder::RangedU64ValueParser};
 
 use crate::connection::ConnectionArgs;
 use crate::demo;
+use crate::dev::{self, DevArgs};
 use crate::events::{self, EventsArgs};
 use crate::failure::{EXIT_CODES, Failure, Verdict};
+use crate::groups::{self, GroupsArgs};
+use crate::lag::{self, LagArgs};
 use crate::output::OutputArgs;
+use crate::publish::{self, PublishArgs};
+use crate::tail::{self, TailArgs};
+use crate::topics::{self, TopicsArgs};
 
 /// How long what is left running may hold up the end of the process.
 const LINGER: Duration = Duration::from_millis(500);
@@ -32,8 +38,20 @@ enum Command {
     /// held (no event lost, none out of order, every line accounted for) and 1 when one did not. The targets are measured
     /// and judged, and do not change the exit code.
     Demo(DemoArgs),
+    /// A cluster inside the process that stays up, with the platform's topics, to try things on.
+    Dev(DevArgs),
     /// The platform's events: their fields, topics and keys, and examples of them.
     Events(EventsArgs),
+    /// Publishes events from JSON, held against the contract before any is sent.
+    Publish(PublishArgs),
+    /// Records as they come, of several topics in the order of time.
+    Tail(TailArgs),
+    /// How far consumer groups are behind: once, live, or as an alert.
+    Lag(LagArgs),
+    /// The platform's topics: what is missing, what has drifted, and setting it right.
+    Topics(TopicsArgs),
+    /// Consumer groups, and where they go on.
+    Groups(GroupsArgs),
 }
 
 /// What the demo may be told.
@@ -67,7 +85,13 @@ pub(crate) fn run() -> ExitCode {
     let code = runtime.block_on(async {
         match command {
             Command::Demo(args) => demo::run(args).await,
+            Command::Dev(args) => ended(dev::run(args).await),
+            Command::Topics(args) => ended(topics::run(args).await),
             Command::Events(args) => ended(events::run(args)),
+            Command::Publish(args) => ended(publish::run(args).await),
+            Command::Tail(args) => ended(tail::run(args).await),
+            Command::Lag(args) => ended(lag::run(args).await),
+            Command::Groups(args) => ended(groups::run(args).await),
         }
     });
     runtime.shutdown_timeout(LINGER);

@@ -25,9 +25,13 @@ use std::io::Write as _;
 use crate::cli::DemoArgs;
 use crate::failure::Failure;
 
+pub(crate) use self::life::Lives;
+pub(crate) use self::tag::Run;
+pub(crate) use self::trips::Trips;
+
 use self::report::Report;
 use self::stage::Stage;
-use self::trips::{Trips, TripsError};
+use self::trips::TripsError;
 use self::view::Screen;
 
 /// Why there is no report.

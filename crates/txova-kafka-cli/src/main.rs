@@ -1,16 +1,21 @@
 //! The `txova-kafka` command. It reads the command line and must never know what a command does.
 
 mod cli;
-#[allow(dead_code, reason = "the next commands use all of it")]
+mod confirm;
 mod connection;
 mod demo;
+mod dev;
 mod events;
-#[allow(dead_code, reason = "the next commands use all of it")]
 mod failure;
+mod groups;
+mod lag;
 mod nearest;
-#[allow(dead_code, reason = "the next commands use all of it")]
 mod output;
 mod paint;
+mod place;
+mod publish;
+mod tail;
+mod topics;
 
 use std::process::ExitCode;
 

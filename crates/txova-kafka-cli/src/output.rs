@@ -1,5 +1,6 @@
 //! What a command prints: lines and tables for people, JSON for machines. It must never know what they are about.
 
+mod live;
 mod table;
 
 use std::io::{IsTerminal, Write, stdout};
@@ -8,8 +9,8 @@ use serde::Serialize;
 
 use crate::paint::Paint;
 
-#[allow(unused_imports, reason = "the next commands use all of it")]
-pub(crate) use self::table::{Cell, Column, Table};
+pub(crate) use self::live::Live;
+pub(crate) use self::table::{Cell, Column, Table, cut};
 
 /// How a command prints.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
@@ -53,6 +54,13 @@ impl Output {
         out.flush()
     }
 
+    /// Lines that have their ends.
+    pub(crate) fn text(&self, text: impl AsRef<str>) -> std::io::Result<()> {
+        let mut out = stdout().lock();
+        out.write_all(text.as_ref().as_bytes())?;
+        out.flush()
+    }
+
     /// One JSON value on a line of its own.
     pub(crate) fn object(&self, value: &impl Serialize) -> std::io::Result<()> {
         let mut out = stdout().lock();
@@ -63,9 +71,7 @@ impl Output {
 
     /// A table that fits the terminal.
     pub(crate) fn table(&self, table: &Table) -> std::io::Result<()> {
-        let mut out = stdout().lock();
-        write!(out, "{}", table.show(self.width, self.paint))?;
-        out.flush()
+        self.text(table.show(self.width, self.paint))
     }
 
     /// What a person may want to know meanwhile; never part of the answer.

@@ -1,6 +1,8 @@
 //! The way in: a cluster by its configuration, from which publishers and apps are made. It knows which client is
 //! underneath so that nothing else must.
 
+mod lag;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,11 +10,11 @@ use std::time::Duration;
 use crate::app::AppBuilder;
 use crate::client_error::ClientError;
 use crate::config::{ConfigError, KafkaConfig};
-use crate::engine::offset_map::{self, OffsetMap};
 use crate::publisher::{self, ConnectError, Publisher};
-use crate::record::TopicPartition;
 use crate::transport::librdkafka::Librdkafka;
 use crate::transport::{NewTopic, Transport};
+
+pub use self::lag::{FailingRecord, Lag};
 
 /// A Kafka cluster and how to talk to it. Cheap to clone; making one connects to nothing.
 ///
@@ -126,75 +128,6 @@ impl Kafka {
             return Ok(()); // whoever may not create topics can still run where they are
         }
         self.transport.create_topics(topics, timeout).await
-    }
-
-    /// How far `group` is behind on each partition of `topics`: records between what it has committed and the end.
-    ///
-    /// # Errors
-    /// What the client or a broker says, within `timeout` for each of its calls.
-    pub async fn lag(
-        &self,
-        group: &str,
-        topics: &[&str],
-        timeout: Duration,
-    ) -> Result<Vec<Lag>, ClientError> {
-        let mut partitions = Vec::new();
-        for (topic, count) in self.topics(topics, timeout).await? {
-            let topic: Arc<str> = topic.into();
-            partitions.extend((0..count).map(|partition| TopicPartition::new(topic.clone(), partition)));
-        }
-        let ends = self.transport.watermarks(partitions.clone(), timeout).await?;
-        let committed = self.transport.committed(group.to_owned(), partitions.clone(), timeout).await?;
-        let lags = partitions.into_iter().zip(ends).zip(committed).map(|((partition, ends), committed)| {
-            // A map that cannot be read is of another version, or of somebody else: nothing is known above the offset.
-            let map = committed
-                .as_ref()
-                .and_then(|committed| offset_map::decode(committed.offset, &committed.metadata).ok());
-            let OffsetMap { done, failing } = map.unwrap_or_default();
-            let committed = committed.map(|committed| committed.offset);
-            let records = (ends.high - committed.unwrap_or(ends.low).max(ends.low)).max(0);
-            let done_above = done.iter().map(|done| done.end - done.start).sum();
-            let failing = failing.iter().map(FailingRecord::from).collect();
-            Lag { partition, committed, end: ends.high, records, done_above, failing }
-        });
-        Ok(lags.collect())
-    }
-}
-
-/// How far a group is behind on a partition.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Lag {
-    /// The partition.
-    pub partition: TopicPartition,
-    /// The next offset the group would read; `None` where it has committed nothing.
-    pub committed: Option<i64>,
-    /// One past the last record.
-    pub end: i64,
-    /// Offsets between the two; more than there are records where offsets are missing.
-    pub records: i64,
-    /// How many of these are handled already: finished above one that is not, as the group noted beside its offset.
-    pub done_above: i64,
-    /// The records that have failed and are being tried again.
-    pub failing: Vec<FailingRecord>,
-}
-
-/// A record that failed and is not settled, as its group noted it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct FailingRecord {
-    /// Its offset.
-    pub offset: i64,
-    /// Attempts that failed.
-    pub attempts: u32,
-    /// When the first did, in milliseconds since the Unix epoch; to the second.
-    pub since_unix_ms: i64,
-}
-
-impl From<&offset_map::Failing> for FailingRecord {
-    fn from(failing: &offset_map::Failing) -> Self {
-        let offset_map::Failing { offset, attempts, first_failure_s } = *failing;
-        Self { offset, attempts, since_unix_ms: first_failure_s * 1_000 }
     }
 }
 

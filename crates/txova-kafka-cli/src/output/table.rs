@@ -91,10 +91,6 @@ impl Table {
         self.rows.push(cells.into_iter().collect());
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
     /// Every line with its end, in `width` columns where that is given.
     pub(crate) fn show(&self, width: Option<usize>, paint: Paint) -> String {
         let widths = self.widths(width);

@@ -83,14 +83,16 @@ pub(super) fn watermarks(
     let consumer = open(settings, None)?;
     let deadline = Instant::now() + timeout;
     check_partitions(settings, &consumer, partitions, deadline)?;
-    let one = |partition: &TopicPartition| {
+    // Kafka takes the two ends as times of their own.
+    let ends = |end: Offset| {
         let left = deadline.saturating_duration_since(Instant::now());
-        consumer
-            .fetch_watermarks(&partition.topic, partition.partition, left)
-            .map(|(low, high)| Watermarks { low, high })
-            .map_err(|error| explain(settings, &consumer, &partition.to_string(), &error))
+        let found = ask_offsets(&consumer, partitions, end, left)?;
+        partitions.iter().map(|partition| answered(&found, partition)).collect::<Result<Vec<_>, _>>()
     };
-    partitions.iter().map(one).collect()
+    let failed = |error: KafkaError| explain(settings, &consumer, "the ends of the logs", &error);
+    let (lows, highs) = (ends(Offset::Beginning).map_err(failed)?, ends(Offset::End).map_err(failed)?);
+    let both = lows.into_iter().zip(highs);
+    Ok(both.map(|(low, high)| Watermarks { low: low.unwrap_or(0), high: high.unwrap_or(0) }).collect())
 }
 
 pub(super) fn offsets_at(
@@ -116,26 +118,41 @@ pub(super) fn find_offsets_at(
     timeout: Duration,
 ) -> Result<Vec<i64>, KafkaError> {
     let deadline = Instant::now() + timeout;
-    let mut asked = TopicPartitionList::with_capacity(partitions.len());
-    for partition in partitions {
-        // Smaller numbers have meanings of their own.
-        let time = Offset::Offset(unix_ms.max(0));
-        asked.add_partition_offset(&partition.topic, partition.partition, time)?;
-    }
-    let found = consumer.offsets_for_times(asked, timeout)?;
-    let one = |partition: &TopicPartition| {
-        let element = found.find_partition(&partition.topic, partition.partition);
-        let element = element.ok_or(KafkaError::OffsetFetch(RDKafkaErrorCode::UnknownPartition))?;
-        element.error()?;
-        match element.offset() {
-            Offset::Offset(offset) => Ok(offset),
-            _ => {
-                let left = deadline.saturating_duration_since(Instant::now());
-                Ok(consumer.fetch_watermarks(&partition.topic, partition.partition, left)?.1)
-            }
+    // Smaller numbers have meanings of their own.
+    let found = ask_offsets(consumer, partitions, Offset::Offset(unix_ms.max(0)), timeout)?;
+    let one = |partition: &TopicPartition| match answered(&found, partition)? {
+        Some(offset) => Ok(offset),
+        None => {
+            let left = deadline.saturating_duration_since(Instant::now());
+            Ok(consumer.fetch_watermarks(&partition.topic, partition.partition, left)?.1)
         }
     };
     partitions.iter().map(one).collect()
+}
+
+/// Asks each leader once for all of its partitions.
+fn ask_offsets(
+    consumer: &BaseConsumer<Context>,
+    partitions: &[TopicPartition],
+    at: Offset,
+    timeout: Duration,
+) -> Result<TopicPartitionList, KafkaError> {
+    let mut asked = TopicPartitionList::with_capacity(partitions.len());
+    for partition in partitions {
+        asked.add_partition_offset(&partition.topic, partition.partition, at)?;
+    }
+    consumer.offsets_for_times(asked, timeout)
+}
+
+/// What was answered for a partition; `None` where there is no such offset.
+fn answered(found: &TopicPartitionList, partition: &TopicPartition) -> Result<Option<i64>, KafkaError> {
+    let element = found.find_partition(&partition.topic, partition.partition);
+    let element = element.ok_or(KafkaError::OffsetFetch(RDKafkaErrorCode::UnknownPartition))?;
+    element.error()?;
+    match element.offset() {
+        Offset::Offset(offset) => Ok(Some(offset)),
+        _ => Ok(None),
+    }
 }
 
 /// An unknown topic is told at once here; asking for its offsets waits for it until the time is up.
