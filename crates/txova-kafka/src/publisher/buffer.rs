@@ -126,10 +126,10 @@ impl Buffer {
     /// there; afterwards it is sent whatever happens here.
     pub(super) async fn place(
         self: &Arc<Self>,
-        record: OutgoingRecord,
+        mut record: OutgoingRecord,
         answer: Answer,
     ) -> Result<(), PublishError> {
-        let (place, span) = (place_of(&record), span::of(&record));
+        let (place, span) = (place_of(&record), span::of(&mut record));
         let offered = match self.check(&record) {
             Ok(()) => self.offer(record, answer, &place, span.clone()),
             Err(error) => Err(error),
