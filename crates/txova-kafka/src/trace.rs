@@ -15,6 +15,8 @@ use crate::context::TraceContext;
 use crate::outcome::{ErrorClass, Failure, Outcome};
 use crate::record::{OutgoingRecord, Record, TopicPartition};
 
+#[cfg(test)]
+mod logs;
 #[cfg(feature = "otel")]
 mod otel;
 #[cfg(not(feature = "otel"))]

@@ -286,7 +286,7 @@ impl Buffer {
         drop(state);
         if has_opened {
             tracing::warn!(
-                error = ended.error.map(PublishError::without_key),
+                error = ended.error.map(tracing::field::display),
                 "the circuit is open: events are refused until a probe gets through"
             );
         } else if before != after {
