@@ -4,17 +4,20 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand, builder::RangedU64ValueParser};
+use clap::{CommandFactory as _, Parser, Subcommand, builder::RangedU64ValueParser};
 
 use crate::connection::ConnectionArgs;
 use crate::demo;
 use crate::dev::{self, DevArgs};
+use crate::doctor::{self, DoctorArgs};
 use crate::events::{self, EventsArgs};
 use crate::failure::{EXIT_CODES, Failure, Verdict};
 use crate::groups::{self, GroupsArgs};
 use crate::lag::{self, LagArgs};
 use crate::output::OutputArgs;
+use crate::pages::{self, CompletionsArgs, ManArgs};
 use crate::publish::{self, PublishArgs};
+use crate::soak::{self, SoakArgs};
 use crate::tail::{self, TailArgs};
 use crate::topics::{self, TopicsArgs};
 
@@ -48,10 +51,18 @@ enum Command {
     Tail(TailArgs),
     /// How far consumer groups are behind: once, live, or as an alert.
     Lag(LagArgs),
+    /// Everything that must hold for services to run on a cluster, each with what to do where it does not.
+    Doctor(DoctorArgs),
+    /// A steady load on any cluster, and whether it keeps the targets, loses nothing and keeps the order.
+    Soak(SoakArgs),
     /// The platform's topics: what is missing, what has drifted, and setting it right.
     Topics(TopicsArgs),
     /// Consumer groups, and where they go on.
     Groups(GroupsArgs),
+    /// The manual's pages.
+    Man(ManArgs),
+    /// A shell's completions, to be sourced or put where the shell looks for them.
+    Completions(CompletionsArgs),
 }
 
 /// What the demo may be told.
@@ -86,12 +97,16 @@ pub(crate) fn run() -> ExitCode {
         match command {
             Command::Demo(args) => demo::run(args).await,
             Command::Dev(args) => ended(dev::run(args).await),
+            Command::Doctor(args) => ended(doctor::run(args).await),
+            Command::Soak(args) => ended(soak::run(args).await),
             Command::Topics(args) => ended(topics::run(args).await),
             Command::Events(args) => ended(events::run(args)),
             Command::Publish(args) => ended(publish::run(args).await),
             Command::Tail(args) => ended(tail::run(args).await),
             Command::Lag(args) => ended(lag::run(args).await),
             Command::Groups(args) => ended(groups::run(args).await),
+            Command::Man(args) => ended(pages::man(&args, Cli::command())),
+            Command::Completions(args) => ended(pages::completions(&args, Cli::command())),
         }
     });
     runtime.shutdown_timeout(LINGER);
@@ -112,8 +127,6 @@ fn ended(result: Result<Verdict, Failure>) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]

@@ -5,15 +5,18 @@ mod confirm;
 mod connection;
 mod demo;
 mod dev;
+mod doctor;
 mod events;
 mod failure;
 mod groups;
 mod lag;
 mod nearest;
 mod output;
+mod pages;
 mod paint;
 mod place;
 mod publish;
+mod soak;
 mod tail;
 mod topics;
 

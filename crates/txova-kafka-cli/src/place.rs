@@ -93,7 +93,7 @@ pub(crate) fn said(span: Duration) -> String {
         0..60 => format!("{seconds} s"),
         60..3_600 => format!("{} m {:02} s", seconds / 60, seconds % 60),
         3_600..86_400 => format!("{} h {:02} m", seconds / 3_600, seconds / 60 % 60),
-        _ if seconds / 3_600 % 24 == 0 => format!("{} d", seconds / 86_400),
+        _ if (seconds / 3_600).is_multiple_of(24) => format!("{} d", seconds / 86_400),
         _ => format!("{} d {:02} h", seconds / 86_400, seconds / 3_600 % 24),
     }
 }

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use txova_kafka::admin::ClusterInfo;
-use txova_kafka::{ClientErrorKind, Kafka};
+use txova_kafka::admin::{Admin, ClusterInfo};
+use txova_kafka::{ClientError, ClientErrorKind, Kafka};
 
 use crate::confirm::ConfirmArgs;
 use crate::connection::ConnectionArgs;
@@ -18,9 +18,11 @@ use crate::nearest::did_you_mean;
 use crate::output::{Cell, Column, Output, OutputArgs, Table};
 use crate::paint::plural;
 
-use self::health::Ailment;
+pub(crate) use self::health::{Ailment, ailments};
 use self::layout::{Layout, Wanted};
-use self::plan::{Action, Allowed, Finding, Found, Step};
+use self::plan::{Action, Allowed, Found, Step};
+
+pub(crate) use self::plan::Finding;
 
 const TIMEOUT: Duration = Duration::from_secs(15);
 const SETTINGS: Duration = Duration::from_secs(8);
@@ -156,6 +158,28 @@ async fn settled(which: &Which, allowed: Allowed, expected: usize) -> Result<Com
     }
 }
 
+async fn found<'a>(
+    admin: &Admin,
+    wanted: &'a [Wanted],
+    cluster: &'a ClusterInfo,
+    timeout: Duration,
+) -> Result<Found<'a>, ClientError> {
+    let is_there = |wanted: &&Wanted| cluster.topics.iter().any(|topic| topic.name == wanted.name);
+    let there: Vec<&str> = wanted.iter().filter(is_there).map(|wanted| &*wanted.name).collect();
+    let settings = admin.topic_settings(&there, timeout).await?;
+    Ok(Found { cluster, settings: there.into_iter().zip(settings).collect() })
+}
+
+/// Everything that is not as it should be, for whoever only wants to know.
+pub(crate) async fn compare(
+    admin: &Admin,
+    wanted: &[Wanted],
+    cluster: &ClusterInfo,
+    timeout: Duration,
+) -> Result<Vec<Finding>, ClientError> {
+    Ok(plan::plan(wanted, &found(admin, wanted, cluster, timeout).await?, Allowed::default()))
+}
+
 /// A layout beside a cluster.
 struct Compared {
     kafka: Kafka,
@@ -183,16 +207,13 @@ impl Compared {
         let kafka = which.connection.connect().await?;
         let admin = kafka.admin();
         let cluster = admin.cluster(TIMEOUT).await?;
-        let is_there = |wanted: &&Wanted| cluster.topics.iter().any(|topic| topic.name == wanted.name);
-        let there: Vec<&str> = wanted.iter().filter(is_there).map(|wanted| &*wanted.name).collect();
         // It has answered already: what takes longer is most likely not known to it.
-        let settings = admin.topic_settings(&there, SETTINGS).await.map_err(|error| match error.kind {
+        let found = found(&admin, &wanted, &cluster, SETTINGS).await.map_err(|error| match error.kind {
             ClientErrorKind::TimedOut => Failure::Cluster(format!(
                 "{error}\nThe cluster is there and does not tell its topics' settings: that of `txova-kafka dev` never does"
             )),
             _ => error.into(),
         })?;
-        let found = Found { cluster: &cluster, settings: there.into_iter().zip(settings).collect() };
         let findings = plan::plan(&wanted, &found, allowed);
         Ok(Self { kafka, layout: which.layout, wanted, cluster, findings })
     }
@@ -209,7 +230,7 @@ impl Compared {
     }
 
     fn show(&self, output: &Output, with_health: bool, done: Option<&[Finding]>) -> Result<Verdict, Failure> {
-        let ailments = with_health.then(|| health::ailments(&self.wanted, &self.cluster));
+        let ailments = with_health.then(|| ailments(&self.wanted, &self.cluster));
         let is_ill = ailments.as_ref().is_some_and(|ailments| !ailments.is_empty());
         let is_good = self.findings.is_empty() && !is_ill;
         let strangers = plan::strangers(&self.layout.topics(), &self.cluster);

@@ -1,6 +1,7 @@
 //! What must change for topics to be as they should, and what may. It must never change anything, nor ask a cluster.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -24,7 +25,7 @@ pub(super) struct Allowed {
 
 /// One thing that is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Finding {
+pub(crate) struct Finding {
     pub topic: String,
     /// What it is about: `partitions`, `retention.ms`, …
     pub what: String,
@@ -38,10 +39,21 @@ pub(super) struct Finding {
     pub step: Option<Step>,
 }
 
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { topic, what, is, should_be, .. } = self;
+        match is {
+            None => write!(f, "{topic} is missing"),
+            Some(is) if what == "retention.ms" => write!(f, "{topic}: {}, not {}", kept(is), kept(should_be)),
+            Some(is) => write!(f, "{topic}: {what} is {is}, not {should_be}"),
+        }
+    }
+}
+
 /// What becomes of a finding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum Action {
+pub(crate) enum Action {
     /// `apply` makes the topic.
     Create,
     /// `apply` changes it.
@@ -54,7 +66,7 @@ pub(super) enum Action {
 
 /// A change to make.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(crate) enum Step {
     Create(NewTopic),
     AddPartitions(i32),
     Set(&'static str, String),

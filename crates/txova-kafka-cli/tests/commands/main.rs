@@ -7,11 +7,14 @@
 mod clusters;
 mod connection;
 mod dev;
+mod doctor;
 mod events;
 mod groups;
 mod help;
 mod lag;
+mod pages;
 mod publish;
 mod run;
+mod soak;
 mod tail;
 mod topics;

@@ -20,6 +20,8 @@ use crate::record::TopicPartition;
 
 /// How long to wait before a group's coordinator is asked for again.
 const COORDINATOR_PAUSE: Duration = Duration::from_millis(100);
+/// How long the words to an error are waited for.
+const WORDS: Duration = Duration::from_millis(200);
 /// How long the search for an offset that is out of range may take for each partition.
 const SEARCH: Duration = Duration::from_secs(5);
 
@@ -260,13 +262,18 @@ pub(super) fn explain(
 ) -> ClientError {
     let place = if place.is_empty() { settings.bootstrap.clone() } else { place.to_owned() };
     let plain = errors::at(&place, error);
-    for _ in 0..16 {
-        let _ = consumer.poll(Duration::ZERO); // what it says comes by the context
-    }
-    let cause = consumer.context().take().into_iter().find_map(|notice| match notice {
-        Notice::Error(code, reason) => Some(errors::event(code, &reason)),
-        _ => None,
-    });
+    // What it says comes by the context, and may come a moment later than the answer.
+    let until = Instant::now() + WORDS;
+    let cause = loop {
+        let _ = consumer.poll(Duration::from_millis(10));
+        let said = consumer.context().take().into_iter().find_map(|notice| match notice {
+            Notice::Error(code, reason) => Some(errors::event(code, &reason)),
+            _ => None,
+        });
+        if said.is_some() || Instant::now() > until {
+            break said;
+        }
+    };
     match cause {
         Some(cause) if plain.kind != ClientErrorKind::UnknownTopic => {
             ClientError::new(cause.kind, format!("{}; {}", plain.message, cause.message))

@@ -8,13 +8,14 @@ use rdkafka::consumer::Consumer as _;
 use rdkafka::error::KafkaError;
 use rdkafka::metadata::MetadataPartition;
 
-use super::speech::{self, Speech};
+use super::speech;
 use super::topics::{close, options, setting};
 use crate::client_error::ClientError;
 use crate::transport::admin::{BrokerDetails, BrokerInfo, ClusterInfo, PartitionInfo, TopicInfo};
 use crate::transport::librdkafka::config::{Settings, refused};
-use crate::transport::librdkafka::errors;
+use crate::transport::librdkafka::context::Context;
 use crate::transport::librdkafka::metadata_calls::{explain, open, there};
+use crate::transport::librdkafka::{errors, own_thread};
 
 pub(super) fn cluster(settings: &Settings, timeout: Duration) -> Result<ClusterInfo, ClientError> {
     let consumer = open(settings, None)?;
@@ -54,14 +55,27 @@ pub(super) async fn broker(
     id: i32,
     timeout: Duration,
 ) -> Result<BrokerDetails, ClientError> {
+    let asked = Arc::clone(&settings);
+    let known = own_thread::call("txova-kafka-cluster", move || cluster(&asked, timeout)).await?;
+    let address = known.brokers.into_iter().find(|broker| broker.id == id).map(|broker| broker.address);
     let mut config = settings.admin();
     speech::listen(&mut config);
-    let client: AdminClient<Speech> = config.create_with_context(Speech::default()).map_err(refused)?;
+    let client: AdminClient<Context> = config.create_with_context(Context::default()).map_err(refused)?;
     let answers = client.describe_configs(&[ResourceSpecifier::Broker(id)], &options(timeout)).await;
-    let requests = client.inner().context().of_broker(id);
+    let heard = speech::heard(&client);
+    let requests = heard.of_broker(id, address.as_deref());
     close(client)?;
     let place = format!("settings of broker {id} at {}", settings.bootstrap);
-    let answers = answers.map_err(|error| errors::at(&place, &error))?;
+    let failed = |error: &KafkaError| {
+        let plain = errors::at(&place, error);
+        match &heard.trouble {
+            Some(trouble) => {
+                ClientError::new(trouble.kind, format!("{}; {}", plain.message, trouble.message))
+            }
+            None => plain,
+        }
+    };
+    let answers = answers.map_err(|error| failed(&error))?;
     let answer = answers.into_iter().next().transpose();
     let answer = answer.map_err(|code| errors::at(&place, &KafkaError::AdminOp(code)))?;
     let settings = answer.into_iter().flat_map(|resource| resource.entries).map(setting).collect();

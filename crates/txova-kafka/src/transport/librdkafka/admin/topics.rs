@@ -7,7 +7,6 @@ use rdkafka::admin::{
     AdminClient, AdminOptions, ConfigEntry, ConfigSource, NewPartitions, NewTopic as NativeTopic,
     ResourceSpecifier, TopicReplication,
 };
-use rdkafka::client::ClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::client_error::{ClientError, ClientErrorKind};
@@ -75,9 +74,13 @@ pub(super) async fn topic_settings(
     let answers = client.describe_configs(&asked, &options(timeout)).await;
     close(client)?;
     let place = |what: &str| format!("settings of {what} at {}", settings.bootstrap);
-    let answers = answers.map_err(|error| errors::at(place(&topics.join(", ")), &error))?;
+    let all = match &topics[..] {
+        [topic] => topic.clone(),
+        topics => format!("{} topics", topics.len()),
+    };
+    let answers = answers.map_err(|error| errors::at(place(&all), &error))?;
     if answers.len() != topics.len() {
-        let message = format!("{}: {} answers", place(&topics.join(", ")), answers.len());
+        let message = format!("{}: {} answers", place(&all), answers.len());
         return Err(ClientError::new(ClientErrorKind::Other, message));
     }
     let answers = answers.into_iter().zip(&topics).map(|(answer, topic)| match answer {
@@ -124,7 +127,7 @@ fn open(settings: &Settings) -> Result<AdminClient<Context>, ClientError> {
 }
 
 /// Dropping a client joins its thread: never on the caller's.
-pub(super) fn close<C: ClientContext + 'static>(client: AdminClient<C>) -> Result<(), ClientError> {
+pub(super) fn close(client: AdminClient<Context>) -> Result<(), ClientError> {
     own_thread::start("txova-kafka-admin", move || drop(client))
 }
 
