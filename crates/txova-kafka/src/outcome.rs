@@ -58,13 +58,14 @@ impl fmt::Display for ErrorClass {
 pub struct HandlerError {
     class: ErrorClass,
     retry_after: Option<Duration>,
+    is_unlogged: bool,
     source: Box<dyn Error + Send + Sync>,
 }
 
 impl HandlerError {
     /// An error of `class`.
     pub fn new(class: ErrorClass, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { class, retry_after: None, source: error.into() }
+        Self { class, retry_after: None, is_unlogged: false, source: error.into() }
     }
 
     /// May pass by itself.
@@ -98,11 +99,17 @@ impl HandlerError {
     /// # Errors
     /// Itself, where it is another.
     pub(crate) fn into_batch(self) -> Result<BatchError, Self> {
-        let Self { class, retry_after, source } = self;
+        let Self { class, retry_after, is_unlogged, source } = self;
         match source.downcast::<BatchError>() {
             Ok(batch) => Ok(*batch),
-            Err(source) => Err(Self { class, retry_after, source }),
+            Err(source) => Err(Self { class, retry_after, is_unlogged, source }),
         }
+    }
+
+    /// Keeps the text out of logs and health, because it may name a person or quote the event. The dead letter has it.
+    pub fn unlogged(mut self) -> Self {
+        self.is_unlogged = true;
+        self
     }
 
     pub(crate) fn with_class(mut self, class: ErrorClass) -> Self {
@@ -138,7 +145,8 @@ impl HandlerError {
             }
             cause = error.source();
         }
-        Failure { class: self.class, retry_after: self.retry_after, by, handler, message, chain }
+        let (class, retry_after, is_unlogged) = (self.class, self.retry_after, self.is_unlogged);
+        Failure { class, retry_after, by, handler, is_unlogged, message, chain }
     }
 }
 
@@ -217,7 +225,19 @@ pub(crate) struct Failure {
     pub by: Option<HandlerId>,
     /// The handler's name; `"-"` where no handler was reached.
     pub handler: Arc<str>,
+    /// The texts are for the dead letter alone.
+    pub is_unlogged: bool,
     pub message: String,
     /// The causes beneath, outermost first.
     pub chain: Vec<String>,
+}
+
+impl Failure {
+    /// The message, where it may be told.
+    pub(crate) fn told(&self) -> &str {
+        match self.is_unlogged {
+            true => "the reason may quote the event, and is told in its dead letter only",
+            false => &self.message,
+        }
+    }
 }

@@ -15,10 +15,14 @@ use crate::context::TraceContext;
 use crate::outcome::{ErrorClass, Failure, Outcome};
 use crate::record::{OutgoingRecord, Record, TopicPartition};
 
+#[cfg(test)]
+mod logs;
 #[cfg(feature = "otel")]
 mod otel;
 #[cfg(not(feature = "otel"))]
 mod plain;
+#[cfg(all(test, feature = "otel"))]
+mod tests;
 
 #[cfg(feature = "otel")]
 pub(crate) use self::otel::{context_of, follow, link};
@@ -121,13 +125,9 @@ pub(crate) struct Sending {
 }
 
 impl Sending {
-    /// Makes the record say which trace it belongs to, whatever it said before.
+    /// Makes the record say which trace it belongs to.
     pub(crate) fn mark(&self, record: &mut OutgoingRecord) {
-        let Some(trace) = &self.trace else { return };
-        let ours = [TraceContext::TRACEPARENT, TraceContext::TRACESTATE, TraceContext::BAGGAGE];
-        record.headers.retain(|(name, _)| !ours.contains(&name.as_str()));
-        let headers = trace.headers().map(|(name, value)| (name.to_owned(), Some(value.into())));
-        record.headers.extend(headers);
+        self.trace.iter().for_each(|trace| mark(record, trace));
     }
 
     pub(crate) fn answered(&self, is_written: bool) {
@@ -135,6 +135,23 @@ impl Sending {
             self.span.record("otel.status_code", "ERROR");
         }
     }
+}
+
+/// Makes the span a part of the trace that the record names, and the record a child of the span.
+pub(crate) fn hand_on(span: &Span, record: &mut OutgoingRecord) {
+    if span.is_disabled() {
+        return;
+    }
+    let given = TraceContext::read(record.headers.iter().map(|(name, value)| (&**name, value.as_deref())));
+    given.iter().for_each(|trace| follow(span, trace));
+    context_of(span, given.as_ref()).iter().for_each(|trace| mark(record, trace));
+}
+
+/// Whatever the record said before, it says this now.
+fn mark(record: &mut OutgoingRecord, trace: &TraceContext) {
+    let ours = [TraceContext::TRACEPARENT, TraceContext::TRACESTATE, TraceContext::BAGGAGE];
+    record.headers.retain(|(name, _)| !ours.contains(&name.as_str()));
+    record.headers.extend(trace.headers().map(|(name, value)| (name.to_owned(), Some(value.into()))));
 }
 
 /// An attempt under way. Dropped before its end, by the time limit, a panic or a partition that was given back, its span

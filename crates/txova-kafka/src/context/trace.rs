@@ -66,8 +66,12 @@ impl TraceContext {
         if headers.is_empty() {
             return None;
         }
+        Self::read(headers.iter())
+    }
+
+    pub(crate) fn read<'a>(headers: impl Iterator<Item = (&'a str, Option<&'a [u8]>)>) -> Option<Self> {
         let (mut traceparent, mut tracestate, mut baggage) = (None, None, None);
-        for (name, value) in headers.iter() {
+        for (name, value) in headers {
             match name {
                 Self::TRACEPARENT => traceparent = value,
                 Self::TRACESTATE => tracestate = value,

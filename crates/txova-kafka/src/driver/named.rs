@@ -55,7 +55,7 @@ impl Named {
                 let (partition, records) = (&self.partition, offsets.len());
                 let (first, last) = (offsets.first().copied(), offsets.last().copied());
                 warn!(%partition, first, last, records, handler = %failure.handler, class = %failure.class,
-                    error = %failure.message, "a batch failed as a whole");
+                    error = failure.told(), "a batch failed as a whole");
             }
             BatchOutcome::Parts { failed, .. } => {
                 for (place, failure) in failed {
@@ -78,6 +78,7 @@ impl Named {
             retry_after: None,
             by,
             handler,
+            is_unlogged: false,
             message,
             chain: Vec::new(),
         }))
@@ -86,10 +87,10 @@ impl Named {
     fn tell(&self, offset: i64, failure: &Failure) {
         let (partition, attempt) = (&self.partition, self.attempt);
         if failure.class == ErrorClass::Skip {
-            debug!(%partition, offset, handler = %failure.handler, reason = %failure.message, "skipped");
+            debug!(%partition, offset, handler = %failure.handler, reason = failure.told(), "skipped");
         } else {
             warn!(%partition, offset, attempt, handler = %failure.handler, class = %failure.class,
-                error = %failure.message, "a handler failed");
+                error = failure.told(), "a handler failed");
         }
     }
 }

@@ -84,7 +84,7 @@ impl fmt::Display for StopReason {
                 if let Some(partition) = partition {
                     write!(f, "{partition} ")?;
                 }
-                write!(f, "offset {offset}: {}", failure.message)
+                write!(f, "offset {offset}: {}", failure.told())
             }
             Self::Client(error) => write!(f, "the Kafka client cannot go on: {error}"),
             Self::WentBack { partition, expected, found } => write!(

@@ -126,7 +126,7 @@ impl<R: Clone> Engine<R> {
                 since: now.since(live.since),
                 attempts: live.attempts,
                 handler: live.failure.as_ref().map(|failure| failure.handler.clone()),
-                last_error: live.failure.as_ref().map(|failure| failure.message.clone()),
+                last_error: live.failure.as_ref().map(|failure| failure.told().to_owned()),
             });
         Some(PartitionStatus {
             partition: partition.name.clone(),

@@ -32,7 +32,7 @@ impl<T: EventType> FromEvent for Event<T> {
             return Err(HandlerError::permanent(PayloadProblem::Version { event_type, found, expected }));
         }
         let payload = incoming.envelope.decode_payload::<T>();
-        payload.map(Self).map_err(|error| HandlerError::permanent(PayloadProblem::Decode(error)))
+        payload.map(Self).map_err(|error| HandlerError::permanent(PayloadProblem::Decode(error)).unlogged())
     }
 
     fn needs(needs: &mut Needs) {

@@ -126,10 +126,10 @@ impl Buffer {
     /// there; afterwards it is sent whatever happens here.
     pub(super) async fn place(
         self: &Arc<Self>,
-        record: OutgoingRecord,
+        mut record: OutgoingRecord,
         answer: Answer,
     ) -> Result<(), PublishError> {
-        let (place, span) = (place_of(&record), span::of(&record));
+        let (place, span) = (place_of(&record), span::of(&mut record));
         let offered = match self.check(&record) {
             Ok(()) => self.offer(record, answer, &place, span.clone()),
             Err(error) => Err(error),
@@ -286,7 +286,7 @@ impl Buffer {
         drop(state);
         if has_opened {
             tracing::warn!(
-                error = ended.error.map(PublishError::without_key),
+                error = ended.error.map(tracing::field::display),
                 "the circuit is open: events are refused until a probe gets through"
             );
         } else if before != after {

@@ -208,10 +208,9 @@ impl PublishError {
         self.more.as_ref()?.dead_letter.as_ref()
     }
 
-    /// As `Display`, without the record's key, which may be personal.
-    pub(super) fn without_key(&self) -> String {
-        let place = self.place.as_ref().map(|place| Place { topic: place.topic.clone(), key: None });
-        Self { place, ..self.clone() }.to_string()
+    /// The record's key, which its text leaves out; `None` where the event never became a record, or has none.
+    pub fn key(&self) -> Option<&[u8]> {
+        self.place.as_ref()?.key.as_deref()
     }
 
     /// Empty where the event never became a record.
@@ -225,14 +224,12 @@ impl PublishError {
     }
 }
 
+/// Without the key, which may be personal: errors end in logs.
 impl fmt::Display for PublishError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("cannot publish")?;
         if let Some(place) = &self.place {
             write!(f, " to {}", place.topic)?;
-            if let Some(key) = &place.key {
-                write!(f, " (key {})", shorten(&String::from_utf8_lossy(key)))?;
-            }
         }
         write!(f, ": {}", self.message)?;
         match self.written {
@@ -243,13 +240,6 @@ impl fmt::Display for PublishError {
 }
 
 impl std::error::Error for PublishError {}
-
-fn shorten(key: &str) -> &str {
-    match key.char_indices().nth(64) {
-        Some((end, _)) => &key[..end],
-        None => key,
-    }
-}
 
 #[cfg(test)]
 mod tests {
@@ -265,7 +255,7 @@ mod tests {
         let error = PublishError::answered(place(), 10, timeout, Written::Maybe);
         assert_eq!(
             error.to_string(),
-            "cannot publish to rides (key ride-1): no answer in 120000 ms (the record may have been written)"
+            "cannot publish to rides: no answer in 120000 ms (the record may have been written)"
         );
         assert_eq!((error.kind(), error.is_retriable()), (PublishErrorKind::TimedOut, true));
     }

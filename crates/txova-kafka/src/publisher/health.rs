@@ -73,7 +73,7 @@ pub(super) struct Seen {
 impl Seen {
     /// A failure without its record's key, which may be personal.
     pub(super) fn of(error: &PublishError, at: Instant) -> Self {
-        Self { at, message: error.without_key() }
+        Self { at, message: error.to_string() }
     }
 
     pub(super) fn told(self) -> HealthEvent {

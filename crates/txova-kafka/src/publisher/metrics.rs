@@ -13,6 +13,9 @@ use crate::metrics::{
     PUBLISH_FAILURES, PUBLISH_SECONDS, PUBLISHER_BREAKER, PUBLISHER_BREAKER_OPENED, WAITING_CALLS,
 };
 
+/// A service publishes to a few topics. One that makes up names must not make as many metrics.
+const MOST_TOPICS: usize = 200;
+
 pub(super) struct Metrics {
     namespace: Namespace,
     records: Gauge,
@@ -21,9 +24,11 @@ pub(super) struct Metrics {
     breaker: Gauge,
     opened: Counter,
     topics: HashMap<Arc<str>, Topic>,
+    other: Arc<str>,
 }
 
 struct Topic {
+    label: Arc<str>,
     produced: Counter,
     errors: Counter,
     seconds: Histogram,
@@ -38,6 +43,7 @@ impl Metrics {
             breaker: namespace.gauge(&PUBLISHER_BREAKER, &[source]),
             opened: namespace.counter(&PUBLISHER_BREAKER_OPENED, &[source]),
             topics: HashMap::new(),
+            other: Arc::from("other"),
             namespace,
         }
     }
@@ -69,23 +75,30 @@ impl Metrics {
             Written::No => "no",
             Written::Maybe => "maybe",
         };
-        self.topic(topic).errors.increment(1);
-        self.namespace.counter(&PUBLISH_FAILURES, &[topic, kind.as_str(), written]).increment(1);
+        let topic = self.topic(topic);
+        topic.errors.increment(1);
+        let label = topic.label.clone();
+        self.namespace.counter(&PUBLISH_FAILURES, &[&label, kind.as_str(), written]).increment(1);
     }
 
-    pub(super) fn dead_letter(&self, topic: &Arc<str>) {
-        self.namespace.counter(&PUBLISH_DEAD_LETTERS, &[topic]).increment(1);
+    pub(super) fn dead_letter(&mut self, topic: &Arc<str>) {
+        let label = self.topic(topic).label.clone();
+        self.namespace.counter(&PUBLISH_DEAD_LETTERS, &[&label]).increment(1);
     }
 
     fn topic(&mut self, name: &Arc<str>) -> &Topic {
-        if !self.topics.contains_key(name) {
+        let is_known = self.topics.contains_key(name);
+        let name = if is_known || self.topics.len() < MOST_TOPICS { name } else { &self.other };
+        let name = name.clone();
+        if !self.topics.contains_key(&name) {
             let topic = Topic {
-                produced: self.namespace.counter(&PRODUCED, &[name]),
-                errors: self.namespace.counter(&PRODUCE_ERRORS, &[name]),
-                seconds: self.namespace.histogram(&PUBLISH_SECONDS, &[name]),
+                label: name.clone(),
+                produced: self.namespace.counter(&PRODUCED, &[&name]),
+                errors: self.namespace.counter(&PRODUCE_ERRORS, &[&name]),
+                seconds: self.namespace.histogram(&PUBLISH_SECONDS, &[&name]),
             };
             self.topics.insert(name.clone(), topic);
         }
-        &self.topics[name]
+        &self.topics[&name]
     }
 }

@@ -7,11 +7,14 @@ use tracing::field::Empty;
 use super::error::PublishError;
 use super::{PublishErrorKind, Published};
 use crate::record::OutgoingRecord;
+use crate::trace;
 
-/// From the call until the answer. Where nobody listens to `txova_kafka::publish` it costs one look.
-pub(super) fn of(record: &OutgoingRecord) -> Span {
-    tracing::info_span!(
+/// From the call until the answer; the record is a child of it from here on. Where nobody listens to
+/// `txova_kafka::publish` it costs one look.
+pub(super) fn of(record: &mut OutgoingRecord) -> Span {
+    let span = tracing::span!(
         target: "txova_kafka::publish",
+        trace::LEVEL,
         "publish",
         otel.name = format_args!("publish {}", record.topic),
         otel.kind = "producer",
@@ -25,7 +28,9 @@ pub(super) fn of(record: &OutgoingRecord) -> Span {
         messaging.destination.partition.id = Empty,
         messaging.kafka.offset = Empty,
         error.type = Empty,
-    )
+    );
+    trace::hand_on(&span, record);
+    span
 }
 
 /// Writes the end into the span.

@@ -65,7 +65,8 @@ pub(super) fn failure(class: ErrorClass) -> Failure {
 
 pub(super) fn failure_of(handler: HandlerId, class: ErrorClass) -> Failure {
     let (name, message) = ("bill".into(), "no answer".into());
-    Failure { class, retry_after: None, by: Some(handler), handler: name, message, chain: vec![] }
+    let (by, chain) = (Some(handler), Vec::new());
+    Failure { class, retry_after: None, by, handler: name, is_unlogged: false, message, chain }
 }
 
 pub(super) fn error(kind: ClientErrorKind) -> ClientError {

@@ -25,7 +25,7 @@ async fn a_record_over_the_limit_is_refused_with_its_size_and_the_limit_and_one_
     assert_eq!((error.kind(), error.written()), (PublishErrorKind::TooLarge, Written::No));
     assert_eq!(
         error.to_string(),
-        "cannot publish to notes (key k): the record has 1001 bytes, publisher.max_message_bytes is 1000"
+        "cannot publish to notes: the record has 1001 bytes, publisher.max_message_bytes is 1000"
     );
     assert!(!error.is_retriable());
     assert_eq!(publisher.publish_record(record(vec![b'x'; 999])).await.unwrap().offset, 0);
