@@ -12,6 +12,8 @@ mod driver;
 mod engine;
 pub mod extract;
 pub mod handler;
+#[cfg(feature = "http")]
+pub mod http;
 mod kafka;
 pub mod lifecycle;
 pub mod metrics;

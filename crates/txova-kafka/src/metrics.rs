@@ -16,6 +16,8 @@ mod consumer;
 mod handlers;
 mod lag;
 mod namespace;
+#[cfg(feature = "prometheus")]
+mod prometheus;
 mod table;
 
 #[cfg(test)]
@@ -24,5 +26,7 @@ mod tests;
 pub(crate) use self::consumer::ConsumerMetrics;
 pub(crate) use self::handlers::HandlerMetrics;
 pub(crate) use self::namespace::Namespace;
+#[cfg(feature = "prometheus")]
+pub use self::prometheus::{Prometheus, PrometheusError};
 pub(crate) use self::table::*;
 pub use self::table::{Kind, Metric, SECONDS_BUCKETS, TABLE};

@@ -183,7 +183,7 @@ impl AppBuilder {
         };
         let (sender, control) = mpsc::unbounded_channel();
         let (ended, ends) = watch::channel(false);
-        let handle = AppHandle::new(sender, ends);
+        let handle = AppHandle::new(settings.group.clone(), sender, ends);
         Ok(App { service: service.into(), routes, settings, join, handle, control, ended, kafka })
     }
 }

@@ -1,5 +1,6 @@
 //! A running app from outside: close it, ask how it is. Every call is bounded in time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot, watch};
@@ -17,6 +18,7 @@ const CLOSE_GRACE: Duration = Duration::from_secs(10);
 /// A handle on an [`App`](super::App). Cheap to clone; dropping it closes nothing.
 #[derive(Clone, Debug)]
 pub struct AppHandle {
+    group: Arc<str>,
     control: mpsc::UnboundedSender<Control>,
     ended: watch::Receiver<bool>,
 }
@@ -36,8 +38,17 @@ pub struct AppStatus {
 }
 
 impl AppHandle {
-    pub(super) fn new(control: mpsc::UnboundedSender<Control>, ended: watch::Receiver<bool>) -> Self {
-        Self { control, ended }
+    pub(super) fn new(
+        group: Arc<str>,
+        control: mpsc::UnboundedSender<Control>,
+        ended: watch::Receiver<bool>,
+    ) -> Self {
+        Self { group, control, ended }
+    }
+
+    /// The app's consumer group.
+    pub fn group(&self) -> &str {
+        &self.group
     }
 
     /// Closes the app: nothing more starts, what runs may end within `deadline`, what is settled is committed. `run`

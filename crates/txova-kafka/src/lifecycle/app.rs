@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use serde_json::json;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Closer, Component, Doing, Initializer, Named};
-use crate::app::{App, AppHandle, RunError};
-use crate::engine::CloseReport;
+use super::{Checked, Checking, Closer, Component, Doing, HealthChecker, Initializer, Named};
+use crate::app::{App, AppHandle, AppStatus, RunError};
+use crate::engine::{CloseReport, PartitionStatus};
 
 /// Of the time for closing, what the last commit and leaving the group may need; a quarter where that is less.
 const LEAVING: Duration = Duration::from_secs(5);
@@ -26,6 +27,8 @@ pub struct AppService {
     run: Mutex<JoinSet<()>>,
     result: watch::Sender<Option<RunResult>>,
 }
+
+const SILENT: &str = "it does not run, or does not answer";
 
 type RunResult = Result<CloseReport, RunError>;
 
@@ -99,6 +102,93 @@ impl Component for AppService {
     fn ended(&self) -> Doing<'_> {
         Box::pin(async move { self.result().await.map(drop).map_err(Into::into) })
     }
+}
+
+impl HealthChecker for AppService {
+    fn check(&self, deadline: Instant) -> Checking<'_> {
+        self.handle.check(deadline)
+    }
+
+    fn check_live(&self, deadline: Instant) -> Checking<'_> {
+        self.handle.check_live(deadline)
+    }
+}
+
+impl Named for AppHandle {
+    fn name(&self) -> &str {
+        self.group()
+    }
+}
+
+impl HealthChecker for AppHandle {
+    /// It is ready while the group lets it in and nothing is stuck.
+    fn check(&self, deadline: Instant) -> Checking<'_> {
+        Box::pin(async move {
+            let Ok(Some(status)) = timeout_at(deadline, self.status()).await else {
+                return Checked::failed(SILENT);
+            };
+            match problem(&status) {
+                Some(problem) => Checked::failed(problem),
+                None => Checked::well(),
+            }
+            .with(details(&status))
+        })
+    }
+
+    /// It is alive while it answers, whatever the brokers do.
+    fn check_live(&self, deadline: Instant) -> Checking<'_> {
+        Box::pin(async move {
+            match timeout_at(deadline, self.status()).await {
+                Ok(Some(_)) => Checked::well(),
+                _ => Checked::failed(SILENT),
+            }
+        })
+    }
+}
+
+fn problem(status: &AppStatus) -> Option<String> {
+    let partitions = &status.engine.partitions;
+    let trouble = status.trouble.as_ref().map(|trouble| format!(": {trouble}")).unwrap_or_default();
+    let pinned = |partition: &PartitionStatus| {
+        let (since, error) = partition.pinned.as_ref()?;
+        let (name, since) = (&partition.partition, since.as_secs());
+        Some(format!("{name} waits for its dead-letter topic since {since} s: {error}"))
+    };
+    if status.closing {
+        Some("it is closing".to_owned())
+    } else if status.assignments == 0 {
+        Some(format!("the group has not let it in yet{trouble}"))
+    } else if partitions.is_empty() && status.trouble.is_some() {
+        Some(format!("it has lost its partitions{trouble}"))
+    } else {
+        partitions.iter().find_map(pinned)
+    }
+}
+
+fn details(status: &AppStatus) -> serde_json::Value {
+    let partition = |partition: &PartitionStatus| {
+        json!({
+            "partition": partition.partition.to_string(),
+            "position": partition.position,
+            "committed": partition.committed,
+            "in_flight": partition.in_flight_records,
+            "paused": partition.paused,
+            "oldest": partition.oldest.as_ref().map(|oldest| json!({
+                "offset": oldest.offset,
+                "state": format!("{:?}", oldest.state),
+                "since_ms": oldest.since.as_millis() as u64,
+                "attempts": oldest.attempts,
+                "handler": oldest.handler.as_deref(),
+                "last_error": oldest.last_error,
+            })),
+        })
+    };
+    json!({
+        "running": status.engine.running,
+        "in_flight": status.engine.in_flight_records,
+        "trouble": status.trouble.as_ref().map(ToString::to_string),
+        "partitions": status.engine.partitions.iter().map(partition).collect::<Vec<_>>(),
+    })
 }
 
 impl fmt::Debug for AppService {

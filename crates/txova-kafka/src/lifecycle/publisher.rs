@@ -3,8 +3,8 @@
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::{Closer, Component, Doing, Initializer, Named};
-use crate::publisher::Publisher;
+use super::{Checked, Checking, Closer, Component, Doing, HealthChecker, Initializer, Named};
+use crate::publisher::{BreakerState, BufferFill, Publisher, PublisherHealth};
 
 impl Named for Publisher {
     fn name(&self) -> &str {
@@ -41,3 +41,35 @@ impl Closer for Publisher {
 }
 
 impl Component for Publisher {}
+
+impl HealthChecker for Publisher {
+    /// It is ready while new events can be expected to get through.
+    fn check(&self, deadline: Instant) -> Checking<'_> {
+        Box::pin(async move {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let health = self.check_health(left / 2).await;
+            let checked = match health.is_ready() {
+                true => Checked::well(),
+                false => Checked::failed(problem(&health)),
+            };
+            checked.with(health)
+        })
+    }
+}
+
+fn problem(health: &PublisherHealth) -> String {
+    let trouble = health.last_trouble.as_ref().or(health.last_error.as_ref());
+    let trouble = trouble.map(|trouble| format!(": {}", trouble.message)).unwrap_or_default();
+    if health.is_closed {
+        "it is closed".to_owned()
+    } else if health.breaker == BreakerState::Open {
+        format!("the circuit is open{trouble}")
+    } else if health.is_reachable == Some(false) {
+        format!("no broker answers{trouble}")
+    } else {
+        let BufferFill { records, records_limit, waiting, .. } = health.buffer;
+        format!(
+            "the buffer is full: {records} of {records_limit} records, and {waiting} calls wait for a place"
+        )
+    }
+}

@@ -113,8 +113,6 @@ table! {
         "How many bytes are they?";
     RUNNING_HANDLERS = Gauge "kafka_consumer_running_handlers" [group] "handlers",
         "How many handlers run?";
-    HELD_HANDLERS = Gauge "kafka_consumer_held_handlers" [group] "handlers",
-        "How many handlers are held back because what they need seems to be away?";
     ASSIGNED_PARTITIONS = Gauge "kafka_consumer_assigned_partitions" [group] "partitions",
         "How many partitions does this member have?";
     PAUSED_PARTITIONS = Gauge "kafka_consumer_paused_partitions" [group] "partitions",

@@ -5,6 +5,7 @@ use super::*;
 
 mod consumer;
 mod heard;
+mod whole;
 
 /// The page `table.md`, from the table.
 fn page() -> String {

@@ -1,6 +1,6 @@
 //! A recorder that keeps everything, and what it has heard.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 
@@ -42,6 +42,12 @@ impl Heard {
     pub(crate) fn of(&self, series: &str) -> f64 {
         let all = self.all();
         *all.get(series).unwrap_or_else(|| panic!("{series} is not among {:#?}", all.keys()))
+    }
+
+    /// The names, each once.
+    pub(crate) fn names(&self) -> BTreeSet<String> {
+        let all = self.all();
+        all.keys().filter_map(|series| Some(series.split_once('{')?.0.to_owned())).collect()
     }
 }
 
