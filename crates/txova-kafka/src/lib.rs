@@ -21,6 +21,7 @@ mod outcome;
 pub mod publisher;
 pub mod record;
 mod replay;
+mod retry_policy;
 pub mod router;
 pub mod testing;
 mod trace;
@@ -41,6 +42,7 @@ pub use kafka::{FailingRecord, Kafka, KafkaError, Lag};
 pub use outcome::{ErrorClass, HandlerError};
 pub use record::{Headers, OutgoingRecord, Record, TopicPartition};
 pub use replay::{FailedReplay, Replay, ReplayError, ReplayReport, UnreadableEntry};
+pub use retry_policy::RetryPolicy;
 pub use router::{
     HandlerRequest, HandlerService, Policy, Router, RouterError, RouterProblem, Routes, Unexpected,
 };

@@ -6,12 +6,14 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use self::catalogue::Catalogue;
+use self::classify::Classify;
 use self::layer::Layers;
 use self::unexpected::Policies;
 use crate::batch::Batching;
 use crate::extract::{Needs, States};
 use crate::handler::{Handler, readable_name};
-use crate::outcome::HandlerError;
+use crate::outcome::{ErrorClass, HandlerError};
+use crate::retry_policy::RetryPolicy;
 
 pub use self::layer::{HandlerRequest, HandlerService};
 pub use self::problem::{RouterError, RouterProblem};
@@ -20,6 +22,7 @@ pub use self::unexpected::{Policy, Unexpected};
 
 mod build;
 mod catalogue;
+mod classify;
 mod layer;
 mod pattern;
 mod problem;
@@ -38,6 +41,7 @@ pub struct Router {
     policies: Policies,
     states: States,
     layers: Layers,
+    classify: Option<Classify>,
     problems: Vec<RouterProblem>,
 }
 
@@ -51,6 +55,8 @@ struct Registration {
     layers: Layers,
     /// Of a handler that takes batches.
     batching: Option<Batching>,
+    retry: Option<RetryPolicy>,
+    classify: Option<Classify>,
     handler: routes::AnyHandler,
 }
 
@@ -110,6 +116,38 @@ impl Router {
             }
             None => self.problems.push(RouterProblem::NothingBefore { setting: ".batch(…)" }),
         }
+        self
+    }
+
+    /// Says how often and how long the records of the handler registered just before are tried again, in place of the
+    /// consumer's settings.
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        match self.registrations.last_mut() {
+            Some(registration) => registration.retry = Some(policy),
+            None => self.problems.push(RouterProblem::NothingBefore { setting: ".retry(…)" }),
+        }
+        self
+    }
+
+    /// Says what class the errors of the handler registered just before have: `class_of` sees each error as the handler
+    /// returned it, through all layers, and its answer counts. See [Errors](Self#errors).
+    pub fn classify(
+        mut self,
+        class_of: impl Fn(&HandlerError) -> ErrorClass + Send + Sync + 'static,
+    ) -> Self {
+        match self.registrations.last_mut() {
+            Some(registration) => registration.classify = Some(Classify::new(class_of)),
+            None => self.problems.push(RouterProblem::NothingBefore { setting: ".classify(…)" }),
+        }
+        self
+    }
+
+    /// As [`classify`](Self::classify), for every handler that has none of its own, whenever it is registered.
+    pub fn classify_all(
+        mut self,
+        class_of: impl Fn(&HandlerError) -> ErrorClass + Send + Sync + 'static,
+    ) -> Self {
+        self.classify = Some(Classify::new(class_of));
         self
     }
 
@@ -196,6 +234,8 @@ impl Router {
             needs,
             layers: Layers::default(),
             batching: H::TAKES_BATCHES.then(Batching::default),
+            retry: None,
+            classify: None,
             handler: Box::new(move |incoming| handler.call(incoming)),
         });
         self

@@ -14,7 +14,8 @@ use crate::driver::DriverSettings;
 use crate::engine::{BatchLimits, Retry, Settings};
 use crate::handler::Handler;
 use crate::kafka::{Kafka, KafkaError};
-use crate::outcome::HandlerError;
+use crate::outcome::{ErrorClass, HandlerError};
+use crate::retry_policy::RetryPolicy;
 use crate::router::{HandlerRequest, HandlerService, Policy, Router, RouterError, Unexpected};
 use crate::transport::JoinOptions;
 
@@ -97,6 +98,30 @@ impl AppBuilder {
         self
     }
 
+    /// See [`Router::retry`].
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.router = self.router.retry(policy);
+        self
+    }
+
+    /// See [`Router::classify`].
+    pub fn classify(
+        mut self,
+        class_of: impl Fn(&HandlerError) -> ErrorClass + Send + Sync + 'static,
+    ) -> Self {
+        self.router = self.router.classify(class_of);
+        self
+    }
+
+    /// See [`Router::classify_all`].
+    pub fn classify_all(
+        mut self,
+        class_of: impl Fn(&HandlerError) -> ErrorClass + Send + Sync + 'static,
+    ) -> Self {
+        self.router = self.router.classify_all(class_of);
+        self
+    }
+
     /// See [`Router::layer`].
     pub fn layer<L>(mut self, layer: L) -> Self
     where
@@ -171,6 +196,8 @@ impl AppBuilder {
         let group: Arc<str> = consumer.group.clone().unwrap_or_default().into();
         let mut settings = driver_settings(consumer, group.clone());
         settings.engine.batches = routes.batches().iter().map(limits).collect();
+        let retry = &settings.engine.retry;
+        settings.engine.retry_of = routes.retries().map(|(by, policy)| (by, policy.over(retry))).collect();
         let join = JoinOptions {
             group: group.to_string(),
             topics: routes.topics().to_vec(),
@@ -206,7 +233,7 @@ fn driver_settings(consumer: &ConsumerConfig, group: Arc<str>) -> DriverSettings
                 backoff: ms(consumer.retry_backoff_ms),
                 max_backoff: ms(consumer.retry_backoff_max_ms),
                 jitter: consumer.retry_backoff_jitter,
-                max_elapsed: None,
+                max_elapsed: consumer.retry_max_elapsed_ms.map(ms),
                 seed: u64::from(std::process::id()),
             },
             commit_every_records: consumer.commit_every_records,

@@ -18,6 +18,7 @@ mod batches;
 mod close;
 mod layers;
 mod plain;
+mod policies;
 mod range;
 mod simulation;
 mod trouble;

@@ -29,6 +29,9 @@ pub struct ConsumerConfig {
     pub retry_backoff_ms: u64,
     /// The longest such wait. The plan names none; doubling from 1 s needs an end.
     pub retry_backoff_max_ms: u64,
+    /// No attempt begins later than this after a record's first failure, however many are left; without a limit where it
+    /// is not set. The clock is the wall's and goes on through restarts.
+    pub retry_max_elapsed_ms: Option<u64>,
     /// Share of a wait that is left to chance, so that records that failed together are not tried together: with
     /// 0.2 a wait of 1 s becomes 0.8 to 1.2 s.
     pub retry_backoff_jitter: f64,
@@ -77,6 +80,7 @@ impl Default for ConsumerConfig {
             max_retries: 3,
             retry_backoff_ms: 1_000,
             retry_backoff_max_ms: 60_000,
+            retry_max_elapsed_ms: None,
             retry_backoff_jitter: 0.2,
             processing_timeout_ms: 30_000,
             session_timeout_ms: 30_000,

@@ -294,6 +294,16 @@ pub(super) static SETTINGS: &[Setting] = &[
     number!(consumer.max_retries, "times", 0..=1_000_000),
     number!(consumer.retry_backoff_ms, "ms", 1..=24 * HOUR),
     number!(consumer.retry_backoff_max_ms, "ms", 1..=24 * HOUR),
+    Setting {
+        key: "consumer.retry_max_elapsed_ms",
+        unit: "ms",
+        kind: Kind::Number {
+            range: 1..=30 * 24 * HOUR,
+            optional: true,
+            get: |config| config.consumer.retry_max_elapsed_ms,
+            set: |config, ms| config.consumer.retry_max_elapsed_ms = Some(ms),
+        },
+    },
     setting!(
         Share,
         consumer.retry_backoff_jitter,

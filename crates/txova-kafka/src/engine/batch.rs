@@ -201,7 +201,7 @@ impl<R: Clone> Engine<R> {
     /// A failure of the whole is that of no record in particular: it counts for each, is the last of none, and from now on
     /// each is handled alone.
     fn split(&mut self, tickets: &[Ticket], failure: &Failure, now: Now) {
-        let retry = self.settings.retry.clone();
+        let retry = self.settings.retry_by(failure.by).clone();
         let spoils = broken(Mutation::BatchSpoilsAll);
         let mut slot = None;
         for ticket in tickets {

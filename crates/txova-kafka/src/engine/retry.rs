@@ -49,7 +49,7 @@ impl<R: Clone> Engine<R> {
     }
 
     pub(super) fn failed(&mut self, ticket: Ticket, failure: Box<Failure>, now: Now) {
-        let retry = self.settings.retry.clone();
+        let retry = self.settings.retry_by(failure.by).clone();
         let Some(live) = self.find(ticket) else { return };
         let slot = live.partition;
         if failure.class == ErrorClass::Skip {

@@ -1,8 +1,10 @@
 //! What the engine is set to, already validated.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use crate::config::Order;
+use crate::outcome::HandlerId;
 
 use super::batch::BatchLimits;
 use super::time::Moment;
@@ -18,6 +20,8 @@ pub(crate) struct Settings {
     /// Bytes of them.
     pub max_in_flight_bytes: usize,
     pub retry: Retry,
+    /// Handlers that have their own.
+    pub retry_of: HashMap<HandlerId, Retry>,
     /// How large batches may get, and how long they fill; records name theirs by its place here.
     pub batches: Vec<BatchLimits>,
     /// A commit is due after so many settled records …
@@ -48,6 +52,13 @@ pub(crate) struct Retry {
     pub seed: u64,
 }
 
+impl Settings {
+    /// The retries of the handler whose verdict it is.
+    pub(crate) fn retry_by(&self, handler: Option<HandlerId>) -> &Retry {
+        handler.and_then(|handler| self.retry_of.get(&handler)).unwrap_or(&self.retry)
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -56,6 +67,7 @@ impl Default for Settings {
             max_in_flight_records: 10_000,
             max_in_flight_bytes: 64 << 20,
             retry: Retry::default(),
+            retry_of: HashMap::new(),
             batches: Vec::new(),
             commit_every_records: 1_000,
             commit_interval: Duration::from_millis(200),

@@ -11,7 +11,7 @@ use super::{Registration, Router, RouterError, RouterProblem};
 use crate::extract::States;
 
 pub(super) fn build(router: Router) -> Result<Routes, RouterError> {
-    let Router { registrations, catalogue, policies, states, layers, mut problems } = router;
+    let Router { registrations, catalogue, policies, states, layers, classify, mut problems } = router;
     let mut catalogue = catalogue.unwrap_or_else(Catalogue::platform);
     if registrations.is_empty() {
         problems.push(RouterProblem::NoHandlers);
@@ -40,8 +40,13 @@ pub(super) fn build(router: Router) -> Result<Routes, RouterError> {
             batches.push(batching);
             batches.len() as u32 - 1
         });
+        if let Some(reason) = registration.retry.and_then(|policy| policy.problem()) {
+            problems.push(RouterProblem::Retry { setting: registration.setting(), reason });
+        }
         let handler = layers.around(&registration.layers, registration.handler);
-        routes.push(Route { pattern, name: Arc::from(registration.name), handler, batch });
+        let (name, retry) = (Arc::from(registration.name), registration.retry);
+        let classify = registration.classify.or_else(|| classify.clone());
+        routes.push(Route { pattern, name, handler, batch, retry, classify });
     }
     if !problems.is_empty() {
         return Err(RouterError { problems });

@@ -46,6 +46,14 @@ pub enum RouterProblem {
         /// The one after it.
         second: String,
     },
+    /// Retries that make no sense.
+    #[error("`{setting}`: `.retry(…)`: {reason}")]
+    Retry {
+        /// The registration.
+        setting: String,
+        /// What is wrong, with the field's name.
+        reason: String,
+    },
     /// A pattern, or the type of an `Event`, that is none.
     #[error("`{setting}`: the pattern `{pattern}` is malformed: {reason}")]
     MalformedPattern {

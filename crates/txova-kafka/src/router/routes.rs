@@ -9,6 +9,7 @@ use tracing::{Instrument, Span};
 use txova_events::EnvelopeRef;
 
 use super::catalogue::Catalogue;
+use super::classify::Classify;
 use super::layer::{HandlerRequest, Wrapped};
 use super::pattern::Pattern;
 use super::unexpected::{Counts, Policies, Unexpected};
@@ -19,6 +20,7 @@ use crate::extract::{Incoming, PayloadProblem, States};
 use crate::handler::HandlerFuture;
 use crate::outcome::{BatchOutcome, Failure, HandlerError, HandlerId, Outcome};
 use crate::record::Record;
+use crate::retry_policy::RetryPolicy;
 use crate::trace::{self, Attempted};
 
 /// A handler of whatever arguments, inside all layers: an extractor's refusal is known before the future, which runs
@@ -38,6 +40,9 @@ pub(super) struct Route {
     pub handler: Wrapped,
     /// The number of its batches, where it takes batches.
     pub batch: Option<u32>,
+    /// Where it has its own.
+    pub retry: Option<RetryPolicy>,
+    pub classify: Option<Classify>,
 }
 
 /// Routes in the order of precedence; whole types are found by `exact`.
@@ -101,6 +106,12 @@ impl Routes {
         &self.table.batches
     }
 
+    /// The handlers that have retries of their own.
+    pub(crate) fn retries(&self) -> impl Iterator<Item = (HandlerId, RetryPolicy)> {
+        let all = self.table.routes.iter().enumerate();
+        all.filter_map(|(at, route)| Some((HandlerId(at as u32), route.retry?)))
+    }
+
     /// How many records of this kind have come since the start; one that is tried again counts again.
     pub fn unexpected(&self, kind: Unexpected) -> u64 {
         self.table.counts.of(kind)
@@ -122,8 +133,14 @@ impl Table {
     /// An error of a handler, or of what it takes as arguments, as data. What `Event<T>` cannot read is no verdict of the
     /// handler's.
     fn failure(&self, error: HandlerError, id: HandlerId, route: &Route) -> Box<Failure> {
-        let by = (!error.error().is::<PayloadProblem>()).then_some(id);
-        Box::new(error.into_failure(by, Arc::clone(&route.name)))
+        if error.error().is::<PayloadProblem>() {
+            return Box::new(error.into_failure(None, Arc::clone(&route.name)));
+        }
+        let error = match &route.classify {
+            Some(classify) => classify.apply(error),
+            None => error,
+        };
+        Box::new(error.into_failure(Some(id), Arc::clone(&route.name)))
     }
 
     fn prepare(self: &Arc<Self>, attempt: &Attempt) -> Result<Ready<'_>, Box<Failure>> {

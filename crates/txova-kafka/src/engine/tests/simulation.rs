@@ -126,6 +126,7 @@ fn settings(dice: &mut Dice, seed: u64) -> Settings {
         concurrency: dice.between(1, 8),
         max_in_flight_records: dice.between(1, 60),
         max_in_flight_bytes: dice.between(200, 12_000),
+        retry_of: std::collections::HashMap::new(),
         retry: Retry {
             max_retries: dice.below(5) as u32,
             backoff: ms(dice.between(1, 1000)),

@@ -155,3 +155,21 @@ fn the_platforms_events_are_listed_unless_another_catalogue_is_given() {
     let found = problems(Router::new().on("payout.*", audit).catalogue([("truck.left", ["trucks.v1"])]));
     assert!(matches!(&found[..], [RouterProblem::NoTopics { .. }]), "{found:?}");
 }
+
+#[test]
+fn retries_that_make_no_sense_are_told_with_their_handler_and_field() {
+    use crate::RetryPolicy;
+
+    async fn handler() {}
+    let hasty = RetryPolicy { backoff_ms: Some(0), ..RetryPolicy::default() };
+    let error = Router::new()
+        .retry(RetryPolicy::default())
+        .on("parcel.*", handler)
+        .topics(["parcels.v1"])
+        .retry(hasty)
+        .build()
+        .expect_err("both are wrong");
+    let text = error.to_string();
+    assert!(text.contains("`.retry(…)` stands before any handler"), "{text}");
+    assert!(text.contains("parcel.*") && text.contains("`backoff_ms` is 0"), "{text}");
+}
