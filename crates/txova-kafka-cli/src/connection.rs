@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use txova_kafka::config::{KafkaConfig, Loader};
+use txova_kafka::publisher::Publisher;
 use txova_kafka::{ClientError, ClientErrorKind, Kafka};
 
 use crate::failure::{Failure, hint};
@@ -80,5 +81,22 @@ impl ConnectionArgs {
         };
         let hint = hint(error.kind).map(|hint| format!("\n{hint}")).unwrap_or_default();
         Failure::Cluster(format!("{cause} {brokers} ({said_by}): {error}{hint}"))
+    }
+}
+
+/// Connects a publisher to a topic that may have been made a moment ago: its leaders take a while to be known.
+pub(crate) async fn warm_up(
+    publisher: &Publisher,
+    topic: &str,
+    timeout: Duration,
+) -> Result<(), ClientError> {
+    let until = tokio::time::Instant::now() + timeout;
+    loop {
+        match publisher.warm_up([topic], timeout).await {
+            Err(error) if error.is_retriable() && tokio::time::Instant::now() < until => {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+            answer => return answer,
+        }
     }
 }

@@ -18,7 +18,7 @@ use txova_events::Event as _;
 use txova_kafka::publisher::Publisher;
 use txova_kafka::{App, AppHandle, ClientErrorKind, Kafka, NewTopic, StartAt, shutdown_signal};
 
-use crate::connection::ConnectionArgs;
+use crate::connection::{ConnectionArgs, warm_up};
 use crate::failure::{Failure, Verdict};
 use crate::output::{Live, Output, OutputArgs};
 use crate::place::span_or_seconds;
@@ -203,7 +203,7 @@ async fn make_topic(kafka: &Kafka, publisher: &Publisher, partitions: i32) -> Re
     if is_asked {
         kafka.create_topics(vec![topic], TIMEOUT).await?;
     }
-    publisher.warm_up([Beat::TOPIC], TIMEOUT).await?;
+    warm_up(publisher, Beat::TOPIC, TIMEOUT).await?;
     let found = kafka.topics(&[Beat::TOPIC], TIMEOUT).await?;
     found
         .first()

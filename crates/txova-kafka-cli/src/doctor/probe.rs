@@ -8,6 +8,7 @@ use txova_kafka::publisher::Publisher;
 use txova_kafka::{ClientErrorKind, Kafka, NewTopic, OutgoingRecord, TopicPartition};
 
 use super::{Check, State, TIMEOUT};
+use crate::connection::warm_up;
 use crate::failure::hint;
 
 /// Whose records live for an hour, with the brokers' own time on each.
@@ -61,7 +62,7 @@ async fn make_topic(kafka: &Kafka, cluster: &ClusterInfo) -> Result<(), Check> {
 
 async fn rounds(kafka: &Kafka, publisher: &Publisher) -> Result<Vec<Check>, Check> {
     // The first record would wait for the connection.
-    publisher.warm_up([TOPIC], TIMEOUT).await.map_err(|error| Check::unanswered("publish", &error))?;
+    warm_up(publisher, TOPIC, TIMEOUT).await.map_err(|error| Check::unanswered("publish", &error))?;
     let (mut there_ms, mut back_ms, mut skews_ms) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
         let (began, early) = (Instant::now(), Time::now().unix_ms() - EARLY_MS);

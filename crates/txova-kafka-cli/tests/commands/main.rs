@@ -15,6 +15,7 @@ mod lag;
 mod pages;
 mod publish;
 mod run;
+mod screen;
 mod soak;
 mod tail;
 mod topics;

@@ -93,9 +93,7 @@ pub(super) fn at(place: impl std::fmt::Display, error: &KafkaError) -> ClientErr
 pub(super) fn event(code: Code, reason: &str) -> ClientError {
     let kind = match kind_of(code) {
         // librdkafka sees only a closed connection, and guesses the cause in words.
-        Kind::Unreachable if reason.contains("SSL listener") || reason.contains("SSL handshake failed") => {
-            Kind::Tls
-        }
+        Kind::Unreachable if reason.contains("SSL listener") || reason.contains("SSL_HANDSHAKE") => Kind::Tls,
         kind => kind,
     };
     ClientError::new(kind, reason)
