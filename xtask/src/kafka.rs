@@ -7,6 +7,7 @@ mod java;
 mod local;
 mod process;
 mod saved;
+mod secure;
 mod settings;
 mod wire;
 
@@ -44,6 +45,9 @@ enum Action {
         /// Whether a topic appears when it is first named [default: true].
         #[arg(long)]
         auto_create: Option<bool>,
+        /// Listen with TLS and SCRAM as well, two ports higher, for a user with few permissions.
+        #[arg(long)]
+        secure: bool,
         /// As containers (image apache/kafka), and nothing else.
         #[arg(long, conflicts_with = "maven")]
         docker: bool,
@@ -76,9 +80,9 @@ fn one_or_three(nodes: &str) -> std::result::Result<u8, &'static str> {
 pub(crate) fn run(args: Args) -> Result<ExitCode> {
     let port = args.port;
     match args.action {
-        Action::Start { nodes, partitions, auto_create, docker, maven } => {
+        Action::Start { nodes, partitions, auto_create, secure, docker, maven } => {
             let runs_as = if docker { Some(RunsAs::Docker) } else { maven.then_some(RunsAs::Java) };
-            start(port, Wanted { nodes, partitions, auto_create, runs_as })?;
+            start(port, Wanted { nodes, partitions, auto_create, secure, runs_as })?;
         }
         Action::Stop => match Cluster::open(port)? {
             Some(cluster) => stop(&cluster)?,
@@ -136,7 +140,12 @@ fn start(port: u16, wanted: Wanted) -> Result<()> {
 }
 
 fn print_brokers(cluster: &Cluster) {
-    println!("TXOVA_KAFKA_BROKERS={}", cluster.settings().bootstrap());
+    let settings = cluster.settings();
+    if settings.secure {
+        let variables = secure::Secure::new(cluster.folder()).variables(&settings.secure_bootstrap());
+        println!("with TLS and SCRAM: {variables}");
+    }
+    println!("TXOVA_KAFKA_BROKERS={}", settings.bootstrap());
 }
 
 fn stop(cluster: &Cluster) -> Result<()> {

@@ -24,6 +24,7 @@ pub(crate) struct Wanted {
     pub(crate) nodes: Option<u8>,
     pub(crate) partitions: Option<u32>,
     pub(crate) auto_create: Option<bool>,
+    pub(crate) secure: bool,
     pub(crate) runs_as: Option<RunsAs>,
 }
 
@@ -77,6 +78,9 @@ impl Cluster {
             }
             return Err(failure);
         }
+        if !down.is_empty() {
+            cluster.engine.permit()?;
+        }
         Ok((cluster, down.len() + paused.len()))
     }
 
@@ -114,8 +118,15 @@ impl Cluster {
             port,
             partitions: wanted.partitions.unwrap_or(3),
             auto_create: wanted.auto_create.unwrap_or(true),
+            secure: wanted.secure,
         };
-        let runs_as = choose(wanted.runs_as)?;
+        let runs_as = match (wanted.secure, wanted.runs_as) {
+            (true, Some(RunsAs::Docker)) => {
+                return Err(Failure::new("--secure is for Java processes: leave --docker out"));
+            }
+            (true, _) => RunsAs::Java,
+            (false, asked) => choose(asked)?,
+        };
         Ok(Self::from(folder, Saved { settings, runs_as, cluster_id: saved::new_cluster_id() }))
     }
 
@@ -134,12 +145,14 @@ impl Cluster {
         let was = self.saved.clone();
         if wanted.nodes.is_some_and(|nodes| nodes != was.settings.nodes)
             || wanted.runs_as.is_some_and(|runs_as| runs_as != was.runs_as)
+            || wanted.secure && !was.settings.secure
         {
             return Err(Failure::new(format!(
-                "the cluster on port {port} was made with {} as {:?}, and its data only fits that. \
+                "the cluster on port {port} was made with {} as {:?}{}, and its data only fits that. \
                  Delete it first (cargo xtask kafka clean --port {port}) or use another --port",
                 nodes_text(was.settings.nodes),
-                was.runs_as
+                was.runs_as,
+                if was.settings.secure { ", secure" } else { "" }
             )));
         }
         let mut now = was.clone();
@@ -285,7 +298,9 @@ impl Cluster {
     }
 
     fn ports_are_free(&self, node: u8) -> Result<()> {
-        for port in [self.settings().client_port(node), self.settings().controller_port(node)] {
+        let settings = self.settings();
+        let secure = settings.secure.then(|| settings.secure_port(node));
+        for port in [settings.client_port(node), settings.controller_port(node)].into_iter().chain(secure) {
             TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map_err(|error| {
                 Failure::new(format!(
                     "node {node} needs port {port} on 127.0.0.1 and cannot have it ({error}): \

@@ -49,7 +49,7 @@ impl Docker {
             }),
             listeners: format!("CLIENT://:{client},BROKER://:{broker},CONTROLLER://:{controller}"),
             advertised: format!("CLIENT://127.0.0.1:{client},BROKER://{}:{broker}", self.name(node)),
-            protocols: "CLIENT:PLAINTEXT,BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            protocols: "CLIENT:PLAINTEXT,BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT".to_owned(),
             between_brokers: "BROKER",
             log_dir: "/tmp/kraft-combined-logs".to_owned(),
         }
@@ -106,6 +106,10 @@ impl Engine for Docker {
 
     fn start(&self, node: u8) -> Result<()> {
         docker(["start", &self.name(node)]).map(drop)
+    }
+
+    fn permit(&self) -> Result<()> {
+        Ok(()) // there is no secure listener in containers
     }
 
     fn kill(&self, node: u8) -> Result<()> {
@@ -175,7 +179,7 @@ mod tests {
 
     fn three() -> Docker {
         Docker {
-            settings: Settings { nodes: 3, port: 9092, partitions: 3, auto_create: true },
+            settings: Settings { nodes: 3, port: 9092, partitions: 3, auto_create: true, secure: false },
             cluster_id: "AZy1".to_owned(),
         }
     }

@@ -18,6 +18,8 @@ pub(crate) trait Engine {
     fn state(&self, node: u8) -> Result<State>;
     /// Starts a node that is down, on the data it has.
     fn start(&self, node: u8) -> Result<()>;
+    /// Gives the users of a cluster that answers what they may do; done again without harm.
+    fn permit(&self) -> Result<()>;
     /// Ends a node at once, as a power cut does.
     fn kill(&self, node: u8) -> Result<()>;
     /// Freezes a node: its connections stay open and nothing answers.

@@ -12,6 +12,7 @@ use rustix::process::Signal;
 use super::engine::{Engine, State};
 use super::java;
 use super::process::{self, Owned};
+use super::secure::Secure;
 use super::settings::{Addresses, Settings, joined, properties_file};
 use crate::failure::{Context, Failure, Result};
 
@@ -50,16 +51,25 @@ impl Local {
 
     fn addresses(&self, node: u8) -> Addresses {
         let (client, controller) = (self.settings.client_port(node), self.settings.controller_port(node));
+        let (mut listener, mut protocol) = (String::new(), "");
+        if self.settings.secure {
+            listener = format!(",SECURE://127.0.0.1:{}", self.settings.secure_port(node));
+            protocol = ",SECURE:SASL_SSL";
+        }
         Addresses {
             voters: joined(self.settings, |it| {
                 format!("{it}@127.0.0.1:{}", self.settings.controller_port(it))
             }),
-            listeners: format!("CLIENT://127.0.0.1:{client},CONTROLLER://127.0.0.1:{controller}"),
-            advertised: format!("CLIENT://127.0.0.1:{client}"),
-            protocols: "CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            listeners: format!("CLIENT://127.0.0.1:{client},CONTROLLER://127.0.0.1:{controller}{listener}"),
+            advertised: format!("CLIENT://127.0.0.1:{client}{listener}"),
+            protocols: format!("CLIENT:PLAINTEXT,CONTROLLER:PLAINTEXT{protocol}"),
             between_brokers: "CLIENT",
             log_dir: self.data(node).display().to_string(),
         }
+    }
+
+    fn secure(&self) -> Option<Secure> {
+        self.settings.secure.then(|| Secure::new(&self.folder))
     }
 
     fn java(&self, java: &Path, jars: &Path) -> Command {
@@ -83,6 +93,7 @@ impl Local {
                 .java(java, jars)
                 .args(["-Xmx256m", "kafka.tools.StorageTool", "format", "-t", &self.cluster_id, "-c"])
                 .arg(self.file(node, "properties"))
+                .args(self.secure().map_or(Ok(Vec::new()), |secure| secure.format_arguments())?)
                 .stdout(Stdio::piped())
                 .stderr(Stdio::piped())
                 .spawn()
@@ -121,7 +132,11 @@ impl Engine for Local {
         };
         write(&self.folder.join("log4j2.properties"), LOG4J)?;
         for node in self.settings.node_ids() {
-            let properties = self.settings.properties(node, &self.addresses(node));
+            let mut properties = self.settings.properties(node, &self.addresses(node));
+            if let Some(secure) = self.secure() {
+                secure.prepare()?;
+                properties.extend(secure.properties());
+            }
             write(&self.file(node, "properties"), &properties_file(&properties))?;
         }
         self.format(&java, &jars)
@@ -155,6 +170,28 @@ impl Engine for Local {
             .spawn()
             .context(|| format!("cannot run {}", java.display()))?;
         self.owned(node).remember(&mut child)
+    }
+
+    fn permit(&self) -> Result<()> {
+        if self.secure().is_none() {
+            return Ok(());
+        }
+        let (java, jars) = (java::find()?, java::jars()?);
+        for permission in Secure::permissions() {
+            let done = self
+                .java(&java, &jars)
+                .args(["-Xmx128m", "org.apache.kafka.tools.AclCommand", "--bootstrap-server"])
+                .arg(self.settings.bootstrap())
+                .args(&permission)
+                .output()
+                .context(|| format!("cannot run {}", java.display()))?;
+            if !done.status.success() {
+                let said = String::from_utf8_lossy(&done.stdout).into_owned()
+                    + &String::from_utf8_lossy(&done.stderr);
+                return Err(Failure::new(format!("the permissions were not given: {}", said.trim())));
+            }
+        }
+        Ok(())
     }
 
     fn kill(&self, node: u8) -> Result<()> {

@@ -101,7 +101,7 @@ mod tests {
 
     #[test]
     fn what_is_saved_is_what_is_loaded() {
-        let settings = Settings { nodes: 3, port: 9092, partitions: 6, auto_create: false };
+        let settings = Settings { nodes: 3, port: 9092, partitions: 6, auto_create: false, secure: false };
         let saved = Saved { settings, runs_as: RunsAs::Docker, cluster_id: "AZy1".to_owned() };
         let text = serde_json::to_string(&saved).expect("it is written");
         assert!(text.contains("\"docker\""), "{text}");

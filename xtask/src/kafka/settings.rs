@@ -16,6 +16,9 @@ pub(crate) struct Settings {
     pub(crate) partitions: u32,
     /// Whether a topic appears when it is first named.
     pub(crate) auto_create: bool,
+    /// Whether each broker also listens with TLS and a log-in.
+    #[serde(default)]
+    pub(crate) secure: bool,
 }
 
 /// The addresses a node binds and tells others; they differ between a process and a container.
@@ -24,7 +27,7 @@ pub(crate) struct Addresses {
     pub(crate) voters: String,
     pub(crate) listeners: String,
     pub(crate) advertised: String,
-    pub(crate) protocols: &'static str,
+    pub(crate) protocols: String,
     pub(crate) between_brokers: &'static str,
     pub(crate) log_dir: String,
 }
@@ -45,6 +48,16 @@ impl Settings {
         self.client_port(node) + 1
     }
 
+    /// Where `node` listens with TLS and a log-in, when it does.
+    pub(crate) fn secure_port(self, node: u8) -> u16 {
+        self.client_port(node) + 2
+    }
+
+    /// As [`bootstrap`](Self::bootstrap), for the listener with TLS and a log-in.
+    pub(crate) fn secure_bootstrap(self) -> String {
+        joined(self, |node| format!("127.0.0.1:{}", self.secure_port(node)))
+    }
+
     /// What a client is given to find the cluster: `127.0.0.1:9092,…`.
     pub(crate) fn bootstrap(self) -> String {
         joined(self, |node| format!("127.0.0.1:{}", self.client_port(node)))
@@ -58,7 +71,6 @@ impl Settings {
             ("process.roles", "broker,controller"),
             ("controller.listener.names", "CONTROLLER"),
             ("inter.broker.listener.name", at.between_brokers),
-            ("listener.security.protocol.map", at.protocols),
             ("default.replication.factor", copies),
             ("min.insync.replicas", in_sync),
             ("offsets.topic.replication.factor", copies),
@@ -79,6 +91,7 @@ impl Settings {
             ("node.id", node.to_string()),
             ("controller.quorum.voters", at.voters.clone()),
             ("listeners", at.listeners.clone()),
+            ("listener.security.protocol.map", at.protocols.clone()),
             ("advertised.listeners", at.advertised.clone()),
             ("log.dirs", at.log_dir.clone()),
             ("num.partitions", self.partitions.to_string()),
@@ -104,7 +117,7 @@ mod tests {
     use super::*;
 
     fn settings(nodes: u8) -> Settings {
-        Settings { nodes, port: 9092, partitions: 6, auto_create: true }
+        Settings { nodes, port: 9092, partitions: 6, auto_create: true, secure: false }
     }
 
     fn value(nodes: u8, name: &str) -> String {
@@ -112,7 +125,7 @@ mod tests {
             voters: "1@127.0.0.1:9093".into(),
             listeners: "CLIENT://127.0.0.1:9092".into(),
             advertised: "CLIENT://127.0.0.1:9092".into(),
-            protocols: "CLIENT:PLAINTEXT",
+            protocols: "CLIENT:PLAINTEXT".into(),
             between_brokers: "CLIENT",
             log_dir: "/data/1".into(),
         };
