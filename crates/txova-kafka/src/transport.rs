@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::client_error::ClientError;
+use crate::client_error::{ClientError, ClientErrorKind};
 use crate::record::{OutgoingRecord, Record, TopicPartition};
 
 pub(crate) mod admin;
@@ -330,9 +330,17 @@ pub(crate) struct Undelivered {
 #[derive(Clone, Debug)]
 pub(crate) struct Trouble {
     pub at: tokio::time::Instant,
+    pub kind: ClientErrorKind,
     pub message: String,
-    /// No broker at all is there, or lets us in.
+    /// No broker is connected.
     pub is_everywhere: bool,
+}
+
+impl Trouble {
+    /// Whether the brokers are there and do not let us in, which trying again does not change.
+    pub(crate) fn is_shut_out(&self) -> bool {
+        matches!(self.kind, ClientErrorKind::Authentication | ClientErrorKind::Tls)
+    }
 }
 
 /// Whether a record that was not acknowledged is in the log.

@@ -363,7 +363,8 @@ impl Buffer {
         let state = self.lock();
         let answered = state.breaker.last_answered().max(state.last_asked);
         // A single broker's trouble is none of the cluster's.
-        let away = trouble.as_ref().filter(|trouble| trouble.is_everywhere).map(|trouble| trouble.at);
+        let away = trouble.as_ref().filter(|trouble| trouble.is_everywhere || trouble.is_shut_out());
+        let away = away.map(|trouble| trouble.at);
         let away = away.max(state.last_away);
         PublisherHealth {
             is_reachable: (answered.is_some() || away.is_some()).then_some(answered >= away),

@@ -8,6 +8,7 @@ mod context;
 mod deliveries;
 mod errors;
 mod last_commit;
+mod lone;
 mod member;
 mod metadata_calls;
 pub(crate) mod mock;

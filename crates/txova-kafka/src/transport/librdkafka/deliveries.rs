@@ -38,12 +38,13 @@ impl Default for Deliveries {
 }
 
 impl Deliveries {
-    /// Counts one more.
-    pub(super) fn open(&self) -> Open {
+    /// Counts one more. True where it is the only one.
+    pub(super) fn open(&self) -> (Open, bool) {
         let ages = self.ages.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_lone = ages.iter().all(|age| age.open.load(Ordering::SeqCst) == 0);
         let age = ages.last().cloned().unwrap_or_default();
         age.open.fetch_add(1, Ordering::SeqCst);
-        Open(age)
+        (Open(age), is_lone)
     }
 
     /// How many have no answer yet.
@@ -86,10 +87,12 @@ mod tests {
     #[test]
     fn a_flush_waits_for_what_came_before_it_and_for_nothing_later() {
         let deliveries = Deliveries::default();
-        let before = deliveries.open();
+        let (before, is_lone) = deliveries.open();
+        assert!(is_lone);
         let flush = deliveries.answered();
         let mut flush = std::pin::pin!(flush);
-        let later = deliveries.open();
+        let (later, is_lone) = deliveries.open();
+        assert!(!is_lone);
         assert_eq!(flush.as_mut().now_or_never(), None, "one before it is open");
         drop(before);
         assert_eq!(flush.as_mut().now_or_never(), Some(()));

@@ -19,6 +19,8 @@ pub(super) fn kind_of(code: Code) -> Kind {
         | UnknownBroker
         | CoordinatorNotAvailable
         | LeaderNotAvailable
+        | NotLeaderForPartition
+        | ReplicaNotAvailable
         | RebootstrapRequired => Kind::Unreachable,
         Authentication
         | SaslAuthenticationFailed
@@ -97,6 +99,21 @@ pub(super) fn event(code: Code, reason: &str) -> ClientError {
         kind => kind,
     };
     ClientError::new(kind, reason)
+}
+
+/// A line of librdkafka's log about a connection that ended, which it does not tell as an event.
+///
+/// A TLS listener closes a connection that is not encrypted at the first request; a broker that is going down may do so
+/// too, but not three times in a row.
+pub(super) fn failed(message: &str, is_encrypted: bool) -> ClientError {
+    let message = message.split_once("]: ").map_or(message, |(_, message)| message);
+    let is_closed_at_once = message.contains("Disconnected") && message.contains("in state APIVERSION_QUERY");
+    match is_closed_at_once && !is_encrypted {
+        true if message.contains("identical error") => {
+            ClientError::new(Kind::Tls, format!("{message}; does this listener expect TLS?"))
+        }
+        _ => ClientError::new(Kind::Unreachable, message),
+    }
 }
 
 /// A record's failed delivery. `written` is the client's own account of the record, not a guess from the code.

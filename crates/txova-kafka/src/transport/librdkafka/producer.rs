@@ -23,6 +23,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext
 use super::super::{Delivery, DeliveryCallback, Producer, Trouble, Undelivered, Written};
 use super::config::{Settings, refused};
 use super::deliveries::{Deliveries, Open};
+use super::lone::Lone;
 use super::sent_again::SentAgain;
 use super::{context, errors, metadata_calls, own_thread, raw};
 use crate::client_error::{ClientError, ClientErrorKind};
@@ -42,6 +43,8 @@ pub(super) struct LibrdkafkaProducer {
     dropped: Arc<AtomicBool>,
     deliveries: Arc<Deliveries>,
     brokers: String,
+    /// Only where records wait for others.
+    lone: Option<Lone>,
 }
 
 impl fmt::Debug for LibrdkafkaProducer {
@@ -52,13 +55,21 @@ impl fmt::Debug for LibrdkafkaProducer {
 
 impl LibrdkafkaProducer {
     pub(super) fn new(settings: &Settings) -> Result<Self, ClientError> {
-        Self::open(&settings.producer(), settings)
+        let config = settings.producer();
+        let mut producer = Self::open(&config, settings)?;
+        let linger =
+            config.get("linger.ms").and_then(|linger| linger.parse().ok()).map(Duration::from_millis);
+        let lone =
+            linger.filter(|linger| !linger.is_zero()).map(|linger| Lone::start(&producer.client, linger));
+        producer.lone = lone.transpose()?;
+        Ok(producer)
     }
 
     /// One with properties of its own.
     pub(super) fn open(config: &ClientConfig, settings: &Settings) -> Result<Self, ClientError> {
         let is_idempotent = config.get("enable.idempotence") == Some("true");
-        let answers = Answers { is_idempotent, ..Answers::default() };
+        let is_encrypted = config.get("security.protocol").is_some_and(|protocol| protocol.contains("ssl"));
+        let answers = Answers { is_idempotent, is_encrypted, ..Answers::default() };
         let client: Client = config.create_with_context(answers).map_err(refused)?;
         let (client, dropped) = (Arc::new(client), Arc::new(AtomicBool::new(false)));
         let deliveries = Arc::new(Deliveries::default());
@@ -72,7 +83,7 @@ impl LibrdkafkaProducer {
                 polled.poll(POLL);
             }
         })?;
-        Ok(Self { client, dropped, deliveries, brokers: settings.bootstrap.clone() })
+        Ok(Self { client, dropped, deliveries, brokers: settings.bootstrap.clone(), lone: None })
     }
 }
 
@@ -97,13 +108,14 @@ impl Producer for LibrdkafkaProducer {
             headers = headers.insert(Header { key, value: value.as_deref() });
         }
         let since = Instant::now();
-        let pending = Box::new(Mutex::new(Pending { done, since, _open: self.deliveries.open() }));
+        let (open, is_lone) = self.deliveries.open();
+        let pending = Box::new(Mutex::new(Pending { done, since, _open: open }));
         let mut native = BaseRecord::with_opaque_to(&record.topic, pending).headers(headers);
         native.partition = record.partition;
         native.key = record.key.as_deref();
         native.payload = record.value.as_deref();
         native.timestamp = record.timestamp_ms;
-        self.client.send(native).map_err(|(error, _)| {
+        let sent = self.client.send(native).map_err(|(error, _)| {
             let code = errors::code_of(&error).unwrap_or(RDKafkaErrorCode::Fail);
             if code == RDKafkaErrorCode::Fatal
                 && let Some((code, reason)) = self.client.client().fatal_error()
@@ -112,7 +124,11 @@ impl Producer for LibrdkafkaProducer {
                 return ClientError::new(errors::kind_of(code), message);
             }
             errors::delivery(&record.topic, record.partition.unwrap_or(-1), code, Written::No).error
-        })
+        });
+        if let Some(lone) = self.lone.as_ref().filter(|_| is_lone) {
+            lone.send_now();
+        }
+        sent
     }
 
     fn flush(&self, timeout: Duration) -> BoxFuture<'static, Result<(), ClientError>> {
@@ -176,30 +192,19 @@ fn check(record: &OutgoingRecord) -> Result<(), ClientError> {
 
 /// Metadata of each topic, then a question to each of its leaders, which connects to them, then the producer id.
 fn warm_up(client: &Client, brokers: &str, topics: &[String], timeout: Duration) -> Result<(), ClientError> {
-    let deadline = Instant::now() + timeout;
-    let left = || deadline.saturating_duration_since(Instant::now());
-    let at = |place: &str, error: &KafkaError| {
-        let error = errors::at(place, error);
-        let heard = client
-            .context()
-            .last_trouble()
-            .map(|trouble| format!("; {}", trouble.message))
-            .unwrap_or_default();
-        ClientError::new(error.kind, format!("{} (brokers {brokers}{heard})", error.message))
-    };
+    let asking = Asking { client, brokers, began: Instant::now(), timeout };
+    let metadata =
+        |topic: Option<&str>| asking.patiently(topic, |slice| client.client().fetch_metadata(topic, slice));
     let mut leaders = Vec::new();
     for topic in topics {
-        let metadata =
-            client.client().fetch_metadata(Some(topic), left()).map_err(|error| at(topic, &error))?;
-        for found in metadata.topics() {
+        for found in metadata(Some(topic))?.topics() {
             metadata_calls::check(found)?;
             for partition in found.partitions() {
                 if !leaders.contains(&partition.leader()) {
                     leaders.push(partition.leader());
-                    client
-                        .client()
-                        .fetch_watermarks(topic, partition.id(), left())
-                        .map_err(|error| at(topic, &error))?;
+                    asking.patiently(Some(topic), |slice| {
+                        client.client().fetch_watermarks(topic, partition.id(), slice)
+                    })?;
                 }
             }
         }
@@ -207,13 +212,51 @@ fn warm_up(client: &Client, brokers: &str, topics: &[String], timeout: Duration)
     // librdkafka asks for the producer id every half second, or when metadata comes in while a broker is connected:
     // the first of these starts it, and the second comes back behind its answer.
     for _ in 0..2 {
-        let topic = topics.first().map(String::as_str);
-        client
-            .client()
-            .fetch_metadata(topic, left())
-            .map_err(|error| at(topic.unwrap_or(brokers), &error))?;
+        metadata(topics.first().map(String::as_str))?;
     }
     Ok(())
+}
+
+/// Questions with one time limit.
+struct Asking<'a> {
+    client: &'a Client,
+    brokers: &'a str,
+    began: Instant,
+    timeout: Duration,
+}
+
+/// How often is looked whether waiting is in vain.
+const SLICE: Duration = Duration::from_millis(500);
+
+impl Asking<'_> {
+    /// Asks until there is an answer, the time is over, or the brokers do not let us in: that does not change by itself,
+    /// and librdkafka would go on trying in silence.
+    fn patiently<T>(
+        &self,
+        topic: Option<&str>,
+        question: impl Fn(Duration) -> Result<T, KafkaError>,
+    ) -> Result<T, ClientError> {
+        loop {
+            let left = self.timeout.saturating_sub(self.began.elapsed());
+            let error = match question(left.min(SLICE)) {
+                Ok(answer) => return Ok(answer),
+                Err(error) => errors::at(topic.unwrap_or(self.brokers), &error),
+            };
+            let trouble =
+                self.client.context().last_trouble().filter(|trouble| trouble.at.into_std() >= self.began);
+            let is_waiting = matches!(error.kind, ClientErrorKind::Unreachable | ClientErrorKind::TimedOut);
+            let is_shut_out = trouble.as_ref().is_some_and(Trouble::is_shut_out);
+            if is_waiting && !is_shut_out && self.began.elapsed() < self.timeout {
+                continue;
+            }
+            let kind = trouble.as_ref().filter(|_| is_shut_out).map_or(error.kind, |trouble| trouble.kind);
+            let heard = trouble.map(|trouble| format!("; {}", trouble.message)).unwrap_or_default();
+            return Err(ClientError::new(
+                kind,
+                format!("{} (brokers {}{heard})", error.message, self.brokers),
+            ));
+        }
+    }
 }
 
 /// The record as it was handed over, but for the partition it was bound for.
@@ -242,6 +285,7 @@ pub(super) struct Pending {
 #[derive(Debug, Default)]
 pub(super) struct Answers {
     is_idempotent: bool,
+    is_encrypted: bool,
     sent_again: SentAgain,
     last_trouble: Mutex<Option<Trouble>>,
 }
@@ -256,9 +300,32 @@ impl Answers {
             Written::No if !errors::is_refusal(errors::kind_of(code)) && was_sent() => Written::Maybe,
             written => written,
         };
-        let undelivered = errors::delivery(topic, partition, code, written);
+        let mut undelivered = errors::delivery(topic, partition, code, written);
+        let is_timeout = matches!(
+            undelivered.error.kind,
+            ClientErrorKind::TimedOutNotWritten | ClientErrorKind::TimedOutMaybeWritten
+        );
+        // "Timed out" alone sends nobody to the wrong password.
+        if let Some(trouble) =
+            self.last_trouble().filter(|trouble| is_timeout && trouble.at.into_std() >= since)
+        {
+            undelivered.error.message += &format!("; {}", trouble.message);
+        }
         let is_refused = written == Written::No && errors::is_refusal(undelivered.error.kind);
         Undelivered { record: is_refused.then(|| Box::new(copy(message))), ..undelivered }
+    }
+
+    fn set_trouble(&self, code: RDKafkaErrorCode, said: ClientError) {
+        let mut last = self.last_trouble.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = tokio::time::Instant::now();
+        // "All brokers are down" names none and no reason; what was said of the last of them does.
+        let before = last.take().filter(|_| code == RDKafkaErrorCode::AllBrokersDown);
+        *last = Some(Trouble {
+            at,
+            kind: before.as_ref().map_or(said.kind, |before| before.kind),
+            is_everywhere: before.is_some() || code == RDKafkaErrorCode::AllBrokersDown,
+            message: before.map_or(said.message, |before| before.message),
+        });
     }
 
     fn last_trouble(&self) -> Option<Trouble> {
@@ -269,22 +336,20 @@ impl Answers {
 impl ClientContext for Answers {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         self.sent_again.hear(facility, message);
+        if facility == "FAIL" {
+            self.set_trouble(
+                RDKafkaErrorCode::BrokerTransportFailure,
+                errors::failed(message, self.is_encrypted),
+            );
+        }
         context::log(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
         tracing::warn!(target: "txova_kafka::client", %error, "{reason}");
-        let kind = errors::code_of(&error).map(errors::kind_of);
-        let is_down = errors::code_of(&error) == Some(RDKafkaErrorCode::AllBrokersDown);
-        let is_shut_out = matches!(kind, Some(ClientErrorKind::Authentication | ClientErrorKind::Tls));
-        let mut last = self.last_trouble.lock().unwrap_or_else(PoisonError::into_inner);
-        // "All brokers are down" names none; what was said of the last of them does.
-        let before = last.take().map(|trouble| trouble.message).filter(|_| is_down);
-        *last = Some(Trouble {
-            at: tokio::time::Instant::now(),
-            message: before.unwrap_or_else(|| reason.to_owned()),
-            is_everywhere: is_down || is_shut_out,
-        });
+        if let Some(code) = errors::code_of(&error) {
+            self.set_trouble(code, errors::event(code, reason));
+        }
     }
 }
 

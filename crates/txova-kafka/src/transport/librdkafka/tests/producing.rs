@@ -183,3 +183,17 @@ async fn what_a_leader_sent_back_and_nobody_took_in_time_may_have_been_written()
     let error = send(&producer, outgoing("orders", 0, "2")).await.unwrap().unwrap_err();
     assert_eq!(error.kind, ClientErrorKind::TimedOutMaybeWritten, "{error}");
 }
+
+#[tokio::test]
+async fn a_record_that_comes_alone_does_not_wait_for_others() {
+    let kafka = MockKafka::start(1, &[("orders", 1)]).unwrap();
+    let producer = with(kafka.bootstrap(), &[("linger.ms", "1000")]).producer().unwrap();
+    producer.warm_up(vec!["orders".to_owned()], PATIENCE).await.unwrap();
+    let mut took = Vec::new();
+    for _ in 0..10 {
+        let started = Instant::now();
+        send(&producer, outgoing("orders", 0, "x")).await.unwrap().unwrap();
+        took.push(started.elapsed());
+    }
+    assert!(took.iter().any(|took| *took < Duration::from_secs(1)), "{took:?}");
+}
