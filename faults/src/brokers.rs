@@ -28,6 +28,8 @@ pub(crate) struct Brokers {
     place: Place,
     pub(crate) nodes: u8,
     pub(crate) bootstrap: String,
+    /// The variables that point a client at the secure listener, where there is one.
+    pub(crate) secure: Vec<(String, String)>,
 }
 
 impl Place {
@@ -46,10 +48,25 @@ impl Place {
     }
 
     pub(crate) async fn start(&self, nodes: u8) -> Result<Brokers> {
-        let said = self.kafka(&["start", "--auto-create", "false", "--nodes", &nodes.to_string()]).await?;
+        self.start_with(nodes, &[]).await
+    }
+
+    /// One node that also listens with TLS and a log-in.
+    pub(crate) async fn start_secure(&self) -> Result<Brokers> {
+        self.start_with(1, &["--secure"]).await
+    }
+
+    async fn start_with(&self, nodes: u8, more: &[&str]) -> Result<Brokers> {
+        let nodes_text = nodes.to_string();
+        let start = [&["start", "--auto-create", "false", "--nodes", &nodes_text], more].concat();
+        let said = self.kafka(&start).await?;
         let bootstrap = said.lines().find_map(|line| line.strip_prefix("TXOVA_KAFKA_BROKERS="));
         let bootstrap = bootstrap.ok_or_else(|| Failure::new(format!("no brokers in: {said}")))?.to_owned();
-        Ok(Brokers { place: self.clone(), nodes, bootstrap })
+        let secure =
+            said.lines().find_map(|line| line.strip_prefix("with TLS and SCRAM: ")).unwrap_or_default();
+        let secure = secure.split(' ').filter_map(|variable| variable.split_once('='));
+        let secure = secure.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Ok(Brokers { place: self.clone(), nodes, bootstrap, secure })
     }
 
     /// Ends the cluster, if there is one, and deletes it.

@@ -15,6 +15,7 @@ mod member;
 mod oracle;
 mod process;
 mod produce;
+mod publisher;
 mod report;
 mod stuck;
 mod subscriber;
@@ -37,6 +38,8 @@ enum Task {
     Member(member::Args),
     /// Kill and stop members and brokers under load, then account for every record.
     Run(faults::Args),
+    /// Take brokers, permissions and keys from a publisher, and see whether what it says of each record is true.
+    Publisher(publisher::Args),
     /// Kill a member whose first record never ends, and count what is handled again.
     StuckRecord(stuck::Args),
 }
@@ -53,6 +56,7 @@ fn main() -> ExitCode {
         match Cli::parse().task {
             Task::Member(args) => member::run(args).await,
             Task::Run(args) => faults::run(args).await,
+            Task::Publisher(args) => publisher::run(args).await,
             Task::StuckRecord(args) => stuck::run(args).await,
         }
     });

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 use txova_kafka::Kafka;
 use txova_kafka::publisher::{PublishErrorKind, PublishHandle};
 
@@ -103,6 +103,9 @@ pub(crate) async fn publish(
                 Ok(handle) => break handle,
                 // The buffer is full because brokers are away: the record was not taken, so its turn is still now.
                 Err(error) if error.kind() == PublishErrorKind::BufferFull => {}
+                Err(error) if error.kind() == PublishErrorKind::CircuitOpen => {
+                    sleep(error.retry_after().unwrap_or_default()).await;
+                }
                 Err(error) => return Err(Failure::new(format!("publishing: {error}"))),
             }
         };

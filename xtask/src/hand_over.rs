@@ -14,7 +14,15 @@ pub(crate) struct Args {
     options: Vec<String>,
 }
 
-/// The faults' tasks.
+/// The faults' tasks. The first word names one that is not the whole.
+pub(crate) fn faults(args: &Args) -> Result<ExitCode> {
+    match args.options.split_first() {
+        Some((task, options)) if task == "publisher" => run(task, &Args { options: options.to_vec() }),
+        _ => run("run", args),
+    }
+}
+
+/// One of the faults' tasks.
 pub(crate) fn run(task: &str, args: &Args) -> Result<ExitCode> {
     become_program(&["--package", "txova-kafka-faults", "--", task], task, args)
 }

@@ -27,6 +27,7 @@ enum Task {
     /// A real Apache Kafka on this machine, for tests, fault runs and benchmarks.
     Kafka(kafka::Args),
     /// Kill and stop members and brokers of a real Kafka under load, then account for every record (3 minutes).
+    /// `faults publisher` does so for what is published.
     #[command(disable_help_flag = true)]
     Faults(hand_over::Args),
     /// Kill a member whose first record never ends, and count what the next one handles again.
@@ -42,7 +43,7 @@ enum Task {
 fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Kafka(args) => kafka::run(args),
-        Task::Faults(args) => hand_over::run("run", &args),
+        Task::Faults(args) => hand_over::faults(&args),
         Task::StuckRecord(args) => hand_over::run("stuck-record", &args),
         Task::Bench(args) => hand_over::bench(&args),
         Task::Simulate(args) => simulate::run(args),
