@@ -2,6 +2,7 @@
 
 #![allow(clippy::print_stdout, reason = "a command line prints what it did")]
 
+mod alerts;
 mod failure;
 mod hand_over;
 mod kafka;
@@ -38,6 +39,8 @@ enum Task {
     Bench(hand_over::Args),
     /// The invariants in random worlds: the engine alone, and whole apps on an in-memory cluster that fails by script.
     Simulate(simulate::Args),
+    /// The alert rules of ops/, checked and tested with promtool.
+    Alerts(alerts::Args),
 }
 
 fn main() -> ExitCode {
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         Task::StuckRecord(args) => hand_over::run("stuck-record", &args),
         Task::Bench(args) => hand_over::bench(&args),
         Task::Simulate(args) => simulate::run(args),
+        Task::Alerts(args) => alerts::run(&args),
     };
     match done {
         Ok(code) => code,

@@ -5,6 +5,7 @@ use super::*;
 
 mod consumer;
 mod heard;
+mod ops;
 mod whole;
 
 /// The page `table.md`, from the table.
