@@ -21,7 +21,8 @@ mod logs;
 mod otel;
 #[cfg(not(feature = "otel"))]
 mod plain;
-#[cfg(all(test, feature = "otel"))]
+#[cfg(test)]
+#[cfg(feature = "otel")]
 mod tests;
 
 #[cfg(feature = "otel")]

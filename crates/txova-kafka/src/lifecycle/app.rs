@@ -70,7 +70,10 @@ impl Initializer for AppService {
             let (name, result) = (app.service.to_string(), self.result.clone());
             let run = AssertUnwindSafe(app.run()).catch_unwind();
             self.run.lock().unwrap_or_else(PoisonError::into_inner).spawn(async move {
-                let ended = run.await.unwrap_or_else(|_| Err(RunError::panicked(name)));
+                let ended = match run.await {
+                    Ok(ended) => ended,
+                    Err(_) => Err(RunError::panicked(name)),
+                };
                 result.send_replace(Some(ended));
             });
             Ok(())

@@ -26,7 +26,10 @@ async fn handle(State(gate): State<Gate>, meta: Meta) -> Result<(), HandlerError
         "bad" => Err(HandlerError::permanent("never")),
         "skipped" => Err(HandlerError::skip("not for us")),
         "late" if meta.attempt == 1 => Err(HandlerError::transient("not yet")),
-        "waits" => Ok(gate.0.acquire().await?.forget()),
+        "waits" => {
+            gate.0.acquire().await?.forget();
+            Ok(())
+        }
         _ => Ok(()),
     }
 }
