@@ -19,6 +19,7 @@ pub mod lifecycle;
 pub mod metrics;
 mod outcome;
 pub mod publisher;
+mod pulse;
 pub mod record;
 mod replay;
 mod retry_policy;

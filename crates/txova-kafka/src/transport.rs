@@ -13,6 +13,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::client_error::{ClientError, ClientErrorKind};
+use crate::pulse::Pulse;
 use crate::record::{OutgoingRecord, Record, TopicPartition};
 
 pub(crate) mod admin;
@@ -104,6 +105,8 @@ pub(crate) struct JoinOptions {
     /// How long the transport waits in a revocation for [`Command::Release`] before it gives the partitions up alone.
     /// The engine's own deadline is shorter.
     pub revoke_timeout: Duration,
+    /// Beaten by whatever thread serves the membership, as long as it turns.
+    pub pulse: Pulse,
     /// Where it is given, each commit is a transaction, and can carry records.
     pub transactions: Option<Transactions>,
 }

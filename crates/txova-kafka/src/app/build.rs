@@ -15,6 +15,7 @@ use crate::engine::{BatchLimits, Retry, Settings};
 use crate::handler::Handler;
 use crate::kafka::{Kafka, KafkaError};
 use crate::outcome::{ErrorClass, HandlerError};
+use crate::pulse::Pulse;
 use crate::retry_policy::RetryPolicy;
 use crate::router::{HandlerRequest, HandlerService, Policy, Router, RouterError, Unexpected};
 use crate::transport::JoinOptions;
@@ -198,6 +199,7 @@ impl AppBuilder {
         settings.engine.batches = routes.batches().iter().map(limits).collect();
         let retry = &settings.engine.retry;
         settings.engine.retry_of = routes.retries().map(|(by, policy)| (by, policy.over(retry))).collect();
+        let pulse = Pulse::default();
         let join = JoinOptions {
             group: group.to_string(),
             topics: routes.topics().to_vec(),
@@ -207,10 +209,11 @@ impl AppBuilder {
             // The engine answers before the client gives the partitions up alone.
             revoke_timeout: settings.revoke_timeout + Duration::from_secs(5),
             transactions: None,
+            pulse: pulse.clone(),
         };
         let (sender, control) = mpsc::unbounded_channel();
         let (ended, ends) = watch::channel(false);
-        let handle = AppHandle::new(settings.group.clone(), sender, ends);
+        let handle = AppHandle::new(settings.group.clone(), sender, ends, pulse);
         Ok(App { service: service.into(), routes, settings, join, handle, control, ended, kafka })
     }
 }

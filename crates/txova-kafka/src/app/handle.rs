@@ -9,6 +9,7 @@ use tokio::time::timeout;
 use crate::client_error::ClientError;
 use crate::driver::{Control, Picture};
 use crate::engine::Status;
+use crate::pulse::Pulse;
 
 /// How long an app may take to answer before it counts as not answering.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
@@ -21,6 +22,7 @@ pub struct AppHandle {
     group: Arc<str>,
     control: mpsc::UnboundedSender<Control>,
     ended: watch::Receiver<bool>,
+    pulse: Pulse,
 }
 
 /// How an app is.
@@ -42,8 +44,20 @@ impl AppHandle {
         group: Arc<str>,
         control: mpsc::UnboundedSender<Control>,
         ended: watch::Receiver<bool>,
+        pulse: Pulse,
     ) -> Self {
-        Self { group, control, ended }
+        Self { group, control, ended, pulse }
+    }
+
+    /// How long ago the thread that polls the client last turned; `None` before it has begun. It waits for no handler and
+    /// no broker: where it stands still for long, only a restart helps.
+    pub fn polled_ago(&self) -> Option<Duration> {
+        self.pulse.age()
+    }
+
+    /// Whether `run` has ended.
+    pub fn has_ended(&self) -> bool {
+        *self.ended.borrow()
     }
 
     /// The app's consumer group.

@@ -28,6 +28,8 @@ pub struct AppService {
     result: watch::Sender<Option<RunResult>>,
 }
 
+/// The thread that polls waits for nothing longer than this.
+const STANDS_STILL: Duration = Duration::from_secs(30);
 const SILENT: &str = "it does not run, or does not answer";
 
 type RunResult = Result<CloseReport, RunError>;
@@ -138,9 +140,17 @@ impl HealthChecker for AppHandle {
         })
     }
 
-    /// It is alive while it answers, whatever the brokers do.
+    /// It is alive while its client is polled, whatever brokers and handlers do; where nothing polls, as in memory, while
+    /// it answers.
     fn check_live(&self, deadline: Instant) -> Checking<'_> {
         Box::pin(async move {
+            match self.polled_ago().filter(|_| !self.has_ended()) {
+                Some(ago) if ago < STANDS_STILL => return Checked::well(),
+                Some(ago) => {
+                    return Checked::failed(format!("its client was not polled for {} s", ago.as_secs()));
+                }
+                None => {}
+            }
             match timeout_at(deadline, self.status()).await {
                 Ok(Some(_)) => Checked::well(),
                 _ => Checked::failed(SILENT),

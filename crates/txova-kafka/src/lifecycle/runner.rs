@@ -134,6 +134,7 @@ impl Life<'_> {
                 let deadline = began + timeout;
                 let step = within(deadline, async move { initializer.init(deadline).await });
                 let (ended, by) = tokio::select! {
+                    biased; // what has started is not called cut short
                     ended = step => (ended, None),
                     Some(by) = self.asked.recv() => (Ended::CutShort, Some(by)),
                 };

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::*;
 
+mod live;
 mod parts;
 mod trouble;
 mod whole;

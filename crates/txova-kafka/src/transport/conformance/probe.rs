@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use super::{Bench, PATIENCE};
 use crate::client_error::ClientError;
+use crate::pulse::Pulse;
 use crate::record::{OutgoingRecord, Record, TopicPartition};
 use crate::transport::{
     Assignment, Batch, Command, Commit, CommitEntry, CommitError, Delivery, GroupEvent, GroupMember,
@@ -37,6 +38,7 @@ pub(super) fn options(group: &str, topic: &str) -> JoinOptions {
         out_of_range: OutOfRange::Fail,
         max_poll_records: 500,
         revoke_timeout: PATIENCE / 3,
+        pulse: Pulse::default(),
         transactions: None,
     }
 }

@@ -104,6 +104,7 @@ impl PollLoop {
     pub(super) fn run(mut self) {
         self.ask_for_a_broker();
         loop {
+            self.options.pulse.beat();
             loop {
                 match self.orders.try_recv() {
                     Ok(Order::Close { commit, reply }) => return self.close(commit, Some(reply)),

@@ -44,6 +44,7 @@ pub(super) fn options(group: &str, topic: &str) -> JoinOptions {
         max_poll_records: 500,
         revoke_timeout: Duration::from_secs(20),
         transactions: None,
+        pulse: crate::pulse::Pulse::default(),
     }
 }
 
