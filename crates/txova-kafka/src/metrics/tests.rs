@@ -6,6 +6,7 @@ use super::*;
 mod consumer;
 mod heard;
 mod ops;
+mod over_the_client;
 mod whole;
 
 /// The page `table.md`, from the table.
