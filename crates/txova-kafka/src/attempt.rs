@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::extract::Outgoing;
 use crate::outcome::{BatchOutcome, HandlerId, Outcome};
 use crate::record::{Record, TopicPartition};
 
@@ -26,6 +27,8 @@ pub(crate) struct Attempt {
     pub deadline: Instant,
     /// Cancelled when the app begins to close or the partition is to be given back.
     pub cancelled: CancellationToken,
+    /// Where the handler publishes, in an app that commits in transactions.
+    pub outgoing: Option<Outgoing>,
 }
 
 /// Finds the handler of a record and runs it. Never panics for what is in the record; a panic of the handler itself

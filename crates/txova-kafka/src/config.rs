@@ -25,6 +25,7 @@ mod check;
 mod choice;
 mod connection;
 mod consumer;
+mod exactly_once;
 mod loader;
 mod metrics;
 mod nearest;

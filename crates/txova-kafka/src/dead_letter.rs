@@ -19,11 +19,11 @@ use txova_events::values::Time;
 use txova_events::{DeadLetter, RawEnvelope};
 
 use crate::client_error::{ClientError, ClientErrorKind};
-use crate::driver::DeadLetters;
+use crate::driver::{DeadLetters, Letter, Letters};
 use crate::engine::DeadLetterOrder;
 use crate::kafka::Kafka;
 use crate::record::{OutgoingRecord, Record};
-use crate::trace;
+use crate::trace::{self, Sending};
 use crate::transport::Producer;
 
 pub(crate) use self::cut::sha256;
@@ -85,6 +85,44 @@ impl DeadLetterWriter {
         letter.service = Some(self.service.to_string());
         letter.library_version = Some(LIBRARY_VERSION.to_owned());
         letter
+    }
+}
+
+impl Letters for DeadLetterWriter {
+    fn letter(&self, order: DeadLetterOrder<Record>) -> Box<dyn Letter> {
+        let sending = trace::dead_lettering(&order.partition, &order.record, &self.group);
+        let letter = self.letter(order);
+        let record = Kept::record_within(&letter, &sending, self.budget_bytes);
+        Box::new(Kept { letter, sending, record })
+    }
+}
+
+/// A letter that waits for a transaction.
+struct Kept {
+    letter: DeadLetter,
+    /// Its span ends with it.
+    sending: Sending,
+    record: Arc<OutgoingRecord>,
+}
+
+impl Kept {
+    fn record_within(letter: &DeadLetter, sending: &Sending, budget_bytes: usize) -> Arc<OutgoingRecord> {
+        let mut record = record_within(letter, budget_bytes);
+        sending.mark(&mut record);
+        Arc::new(record)
+    }
+}
+
+impl Letter for Kept {
+    fn record(&self) -> Arc<OutgoingRecord> {
+        self.record.clone()
+    }
+
+    fn shrink(&mut self) {
+        let size_bytes = self.record.size_bytes();
+        if size_bytes > SMALLEST_BYTES {
+            self.record = Self::record_within(&self.letter, &self.sending, size_bytes / 2);
+        }
     }
 }
 

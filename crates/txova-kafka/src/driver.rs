@@ -6,8 +6,9 @@ mod handlers;
 mod intake;
 pub(crate) mod mutation;
 mod named;
+mod outputs;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,10 +20,12 @@ use tracing::{debug, info, warn};
 
 use crate::attempt::Dispatch;
 use crate::client_error::{ClientError, ClientErrorKind};
-use crate::engine::{Action, CloseReport, DeadLetterOrder, Engine, Settings, Status, StopReason, Ticket};
+use crate::engine::{
+    Action, CloseReport, DeadLetterOrder, Engine, Settings, Settled, Start, Status, StopReason, Ticket,
+};
 use crate::metrics::HandlerMetrics;
 use crate::outcome::{BatchOutcome, Outcome};
-use crate::record::{Record, TopicPartition};
+use crate::record::{OutgoingRecord, Record, TopicPartition};
 use crate::transport::{Batch, Command, Commit, CommitError, GroupEvent, GroupMember};
 
 use self::clock::Clock;
@@ -30,6 +33,8 @@ use self::handlers::Handlers;
 pub(crate) use self::handlers::guarded;
 use self::intake::Held;
 use self::mutation::{Mutation, broken};
+use self::outputs::Outputs;
+pub(crate) use self::outputs::Publishing;
 
 /// Actions done before other inputs are looked at again.
 const ACTIONS_IN_A_ROW: usize = 256;
@@ -39,6 +44,27 @@ const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Writes dead letters; answers when the broker has acknowledged them.
 pub(crate) trait DeadLetters: Send + Sync + 'static {
     fn write(&self, order: DeadLetterOrder<Record>) -> BoxFuture<'static, Result<(), ClientError>>;
+}
+
+/// Makes dead letters that somebody else writes.
+pub(crate) trait Letters: Send + Sync + 'static {
+    fn letter(&self, order: DeadLetterOrder<Record>) -> Box<dyn Letter>;
+}
+
+/// A dead letter as a record.
+pub(crate) trait Letter: Send {
+    fn record(&self) -> Arc<OutgoingRecord>;
+
+    /// Makes the record smaller, as far as it goes.
+    fn shrink(&mut self);
+}
+
+/// How dead letters get to their topic.
+pub(crate) enum LetterPath {
+    /// Each by itself.
+    Acknowledged(Arc<dyn DeadLetters>),
+    /// In the transaction that commits its record.
+    InTransaction(Arc<dyn Letters>),
 }
 
 /// What the driver is set to.
@@ -52,6 +78,8 @@ pub(crate) struct DriverSettings {
     pub revoke_timeout: Duration,
     /// How long closing may wait for work that runs, where the app stops by itself.
     pub shutdown_timeout: Duration,
+    /// What handlers publish goes with the commits, where this is given.
+    pub publishing: Option<Publishing>,
 }
 
 /// What others ask of a running driver.
@@ -109,7 +137,9 @@ pub(crate) struct Driver {
     clock: Clock,
     member: GroupMember,
     handlers: Handlers,
-    dead_letters: Arc<dyn DeadLetters>,
+    dead_letters: LetterPath,
+    /// In an app that commits in transactions.
+    outputs: Option<Outputs>,
     control: mpsc::UnboundedReceiver<Control>,
     done: mpsc::UnboundedReceiver<Done>,
     done_sender: mpsc::UnboundedSender<Done>,
@@ -118,6 +148,8 @@ pub(crate) struct Driver {
     close: Option<Answer>,
     assigned: BTreeMap<TopicPartition, Assigned>,
     trouble: Option<ClientError>,
+    /// Why the last transaction was not committed.
+    commit_trouble: Option<ClientError>,
     assignments: u64,
     revocations: u64,
     losses: u64,
@@ -131,7 +163,7 @@ impl Driver {
         settings: DriverSettings,
         member: GroupMember,
         dispatch: Arc<dyn Dispatch>,
-        dead_letters: Arc<dyn DeadLetters>,
+        dead_letters: LetterPath,
         control: mpsc::UnboundedReceiver<Control>,
     ) -> Self {
         let (done_sender, done) = mpsc::unbounded_channel();
@@ -141,6 +173,7 @@ impl Driver {
             member,
             handlers: Handlers::new(dispatch, settings.processing_timeout, done_sender.clone()),
             dead_letters,
+            outputs: settings.publishing.clone().map(Outputs::new),
             control,
             done,
             done_sender,
@@ -149,6 +182,7 @@ impl Driver {
             close: None,
             assigned: BTreeMap::new(),
             trouble: None,
+            commit_trouble: None,
             assignments: 0,
             revocations: 0,
             losses: 0,
@@ -223,32 +257,34 @@ impl Driver {
                 Action::Start(start) => {
                     let token = self.token(&start.partition);
                     let ticket = start.ticket;
+                    let outgoing = self.outputs.as_mut().map(|outputs| outputs.begin(&start));
+                    let group = &self.settings.group;
                     if broken(Mutation::StartsTwice) {
-                        let _ = self.handlers.start(start.clone(), &self.settings.group, token.clone());
+                        let _ = self.handlers.start(start.clone(), outgoing.clone(), group, token.clone());
                     }
-                    if let Some(outcome) = self.handlers.start(start, &self.settings.group, token) {
+                    if let Some(outcome) = self.handlers.start(start, outgoing, group, token) {
                         now = self.clock.now();
                         self.outcome(ticket, outcome);
                     }
                 }
                 Action::StartBatch(starts) => {
                     let token = starts.first().map(|start| self.token(&start.partition)).unwrap_or_default();
+                    let mut outputs = self.outputs.as_mut();
+                    let outgoing = |start: Start<Record>| {
+                        let outgoing = outputs.as_mut().map(|outputs| outputs.begin(&start));
+                        (start, outgoing)
+                    };
+                    let starts = starts.into_iter().map(outgoing).collect();
                     self.handlers.start_batch(starts, &self.settings.group, &token);
                 }
-                Action::DeadLetter(order) => {
-                    let ticket = order.ticket;
-                    let mut written = self.dead_letters.write(*order);
-                    if broken(Mutation::BelievesUnwrittenDeadLetters) {
-                        written = Box::pin(std::future::ready(Ok(())));
-                    }
-                    let done = self.done_sender.clone();
-                    tokio::spawn(async move {
-                        let _ = done.send(Done::DeadLetter(ticket, written.await));
-                    });
-                }
+                Action::DeadLetter(order) => self.dead_letter(*order),
                 Action::Commit(entries) => {
                     let (reply, answer) = oneshot::channel();
-                    self.member.commands.send(Command::Commit { commit: entries.into(), reply });
+                    let commit = match &mut self.outputs {
+                        Some(outputs) => outputs.take(entries),
+                        None => entries.into(),
+                    };
+                    self.member.commands.send(Command::Commit { commit, reply });
                     self.commit = Some(answer);
                 }
                 Action::Pause(partition) => {
@@ -267,7 +303,11 @@ impl Driver {
                 Action::Release(entries) => {
                     let (reply, answer) = oneshot::channel();
                     debug!(partitions = entries.len(), "giving revoked partitions back");
-                    self.member.commands.send(Command::Release { commit: entries.into(), reply });
+                    let commit = match &mut self.outputs {
+                        Some(outputs) => outputs.give_back(entries),
+                        None => entries.into(),
+                    };
+                    self.member.commands.send(Command::Release { commit, reply });
                     tokio::spawn(async move {
                         if let Ok(Err(error)) = answer.await {
                             warn!(%error, "the last commit of revoked partitions failed: records may come again");
@@ -277,12 +317,40 @@ impl Driver {
                 Action::Close(mut entries) => {
                     entries.retain(|_| !broken(Mutation::ClosesWithoutCommit));
                     let (reply, answer) = oneshot::channel();
-                    self.member.commands.send(Command::Close { commit: entries.into(), reply });
+                    let commit = match &mut self.outputs {
+                        Some(outputs) => outputs.close(entries),
+                        None => entries.into(),
+                    };
+                    self.member.commands.send(Command::Close { commit, reply });
                     self.close = Some(answer);
                 }
             }
         }
         true
+    }
+
+    fn dead_letter(&mut self, order: DeadLetterOrder<Record>) {
+        let ticket = order.ticket;
+        match &self.dead_letters {
+            LetterPath::InTransaction(letters) => {
+                let (partition, offset) = (order.partition.clone(), order.record.offset);
+                let letter = letters.letter(order);
+                if let Some(outputs) = &mut self.outputs {
+                    outputs.dead_lettered(partition, offset, letter);
+                }
+                self.engine.dead_lettered(ticket, Ok(()), self.clock.now());
+            }
+            LetterPath::Acknowledged(dead_letters) => {
+                let mut written = dead_letters.write(order);
+                if broken(Mutation::BelievesUnwrittenDeadLetters) {
+                    written = Box::pin(std::future::ready(Ok(())));
+                }
+                let done = self.done_sender.clone();
+                tokio::spawn(async move {
+                    let _ = done.send(Done::DeadLetter(ticket, written.await));
+                });
+            }
+        }
     }
 
     /// Tells what runs there that it is to be given back.
@@ -302,6 +370,9 @@ impl Driver {
                     if let Some(before) = self.assigned.insert(assignment.partition.clone(), assigned) {
                         before.token.cancel(); // nobody said that it was over
                     }
+                    if let Some(outputs) = &mut self.outputs {
+                        outputs.assigned(&assignment.partition, epoch);
+                    }
                 }
                 for (partition, error) in self.engine.assigned(epoch, partitions, now) {
                     warn!(%partition, %error, "the metadata of a commit is ignored: records may come again");
@@ -317,6 +388,9 @@ impl Driver {
                 info!(?partitions, "revoked");
                 self.revocations += 1;
                 self.forget(&partitions);
+                if let Some(outputs) = &mut self.outputs {
+                    outputs.revoked(&partitions);
+                }
                 self.engine.revoked(&partitions, now.at + self.settings.revoke_timeout);
             }
             Some(GroupEvent::Lost { partitions }) => {
@@ -326,6 +400,9 @@ impl Driver {
                 );
                 self.losses += 1;
                 self.forget(&partitions);
+                if let Some(outputs) = &mut self.outputs {
+                    partitions.iter().for_each(|partition| outputs.over(partition));
+                }
                 self.engine.lost(&partitions, now);
             }
             Some(GroupEvent::Trouble(error)) => {
@@ -378,7 +455,7 @@ impl Driver {
         let oldest = oldest.filter_map(|(partition, record)| Some((partition.clone(), record.timestamp_ms?)));
         Picture {
             engine: self.engine.status(self.clock.now().at),
-            trouble: self.trouble.clone(),
+            trouble: self.trouble.clone().or_else(|| self.commit_trouble.clone()),
             assignments: self.assignments,
             revocations: self.revocations,
             losses: self.losses,
@@ -402,11 +479,28 @@ impl Driver {
         if let Err(error) = &answer {
             warn!(%error, "a commit failed and is tried again");
         }
+        self.transaction_answered(&answer);
         let told = answer.as_ref().map_err(|failed| &failed.error).copied();
         let told = if broken(Mutation::BelievesRefusedCommits) { Ok(()) } else { told };
         if !broken(Mutation::ForgetsCommitAnswers) {
             self.engine.committed(told, self.clock.now());
         }
+    }
+
+    /// What was published is committed, or goes with the next transaction.
+    fn transaction_answered(&mut self, answer: &Result<(), CommitError>) {
+        let Some(outputs) = &mut self.outputs else { return };
+        self.commit_trouble = answer.as_ref().err().map(|failed| failed.error.clone());
+        if let Err(CommitError { error, refused: Some(refused) }) = answer {
+            match &self.dead_letters {
+                LetterPath::InTransaction(letters) => {
+                    let handler = |record: &Record| self.handlers.handler_for(record);
+                    outputs.refuse(*refused, error, letters.as_ref(), handler, self.clock.now());
+                }
+                LetterPath::Acknowledged(_) => self.engine.stop(StopReason::Client(error.clone())),
+            }
+        }
+        outputs.answered(answer.as_ref().copied());
     }
 
     fn closed(&mut self, answer: Result<(), CommitError>) {
@@ -448,7 +542,10 @@ impl Driver {
 
     fn outcome(&mut self, ticket: Ticket, outcome: Outcome) {
         if !broken(Mutation::DropsFailures) || matches!(outcome, Outcome::Handled(_)) {
-            self.engine.outcome(ticket, outcome, self.clock.now());
+            let settled = self.engine.outcome(ticket, outcome, self.clock.now());
+            if let Some(outputs) = &mut self.outputs {
+                outputs.ended(ticket, settled);
+            }
         }
     }
 
@@ -459,7 +556,12 @@ impl Driver {
             }
             outcome => outcome,
         };
-        self.engine.batch_outcome(tickets, outcome, self.clock.now());
+        let settled = self.engine.batch_outcome(tickets, outcome, self.clock.now());
+        let Some(outputs) = &mut self.outputs else { return };
+        let mut settled: HashMap<Ticket, Settled> = settled.into_iter().map(|it| (it.ticket, it)).collect();
+        for ticket in tickets {
+            outputs.ended(*ticket, settled.remove(ticket));
+        }
     }
 
     /// Waits until the group is left, within bounds.

@@ -17,6 +17,8 @@ pub use self::per_batch::PerBatch;
 pub use self::raw::Raw;
 pub use self::state::State;
 pub(crate) use self::state::States;
+pub(crate) use self::tx::Outgoing;
+pub use self::tx::Tx;
 
 mod attempt;
 mod context;
@@ -27,6 +29,7 @@ mod per_batch;
 mod raw;
 mod state;
 mod together;
+mod tx;
 
 /// Something a handler can take as an argument.
 ///
@@ -72,8 +75,8 @@ mod together;
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be a handler's argument",
     label = "not an extractor",
-    note = "extractors are Event<T>, Meta, State<S>, Attempt, Context, Raw, Headers, tuples of them, and your own types \
-            that implement FromEvent",
+    note = "extractors are Event<T>, Meta, State<S>, Attempt, Context, Raw, Headers, Tx, tuples of them, and your own \
+            types that implement FromEvent",
     note = "a batch, `Vec<Event<T>>` or a Vec of any of them, must be the first argument",
     note = "Event<T> needs `T: txova_events::Event`; State<S> needs `S: Clone + Send + Sync + 'static`"
 )]
@@ -93,6 +96,7 @@ pub trait FromEvent: Sized {
 pub struct Needs {
     events: Vec<EventNeed>,
     states: Vec<StateNeed>,
+    transaction: bool,
 }
 
 #[derive(Debug)]
@@ -117,6 +121,14 @@ impl Needs {
         if self.states.iter().all(|state| state.id != id) {
             self.states.push(StateNeed { id, name });
         }
+    }
+
+    pub(crate) fn transaction(&mut self) {
+        self.transaction = true;
+    }
+
+    pub(crate) fn has_transaction(&self) -> bool {
+        self.transaction
     }
 
     pub(crate) fn events(&self) -> &[EventNeed] {

@@ -37,7 +37,7 @@ pub use client_error::{ClientError, ClientErrorKind};
 pub use context::{Context, TraceContext};
 pub use dead_letter::{DeadLetterEntry, EntryPlace, EntryPlaceError, Resolution, ResolutionState};
 pub use engine::{CloseReport, Counts, PartitionStatus, RecordState, Status, Stuck};
-pub use extract::{Attempt, Event, FromEvent, Incoming, Meta, Needs, PerBatch, Raw, State};
+pub use extract::{Attempt, Event, FromEvent, Incoming, Meta, Needs, PerBatch, Raw, State, Tx};
 pub use handler::Handler;
 pub use kafka::{FailingRecord, Kafka, KafkaError, Lag};
 pub use outcome::{ErrorClass, HandlerError};

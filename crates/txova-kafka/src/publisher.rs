@@ -18,6 +18,7 @@ use self::buffer::Buffer;
 pub use self::connect::ConnectError;
 pub(crate) use self::connect::connect;
 pub use self::error::{PublishError, PublishErrorKind, Written};
+pub(crate) use self::event::prepare;
 pub use self::health::{BufferFill, HealthEvent, PublisherHealth};
 pub use self::stats::{CloseReport, PublisherStats};
 pub use self::typed::EventPublisher;

@@ -42,6 +42,8 @@ pub struct Router {
     states: States,
     layers: Layers,
     classify: Option<Classify>,
+    /// Whether handlers may take [`Tx`](crate::Tx).
+    in_transactions: bool,
     problems: Vec<RouterProblem>,
 }
 
@@ -210,6 +212,12 @@ impl Router {
     /// Says what becomes of records that no handler can be given. [`Unexpected`] names what holds without it.
     pub fn unexpected(mut self, kind: Unexpected, policy: Policy) -> Self {
         self.policies.set(kind, policy);
+        self
+    }
+
+    /// The app commits in transactions, in which handlers may publish.
+    pub(crate) fn in_transactions(mut self) -> Self {
+        self.in_transactions = true;
         self
     }
 

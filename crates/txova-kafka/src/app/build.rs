@@ -7,10 +7,11 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tower_layer::Layer;
 use tower_service::Service;
+use uuid::Uuid;
 
 use crate::batch::Batching;
 use crate::config::ConsumerConfig;
-use crate::driver::DriverSettings;
+use crate::driver::{DriverSettings, Publishing};
 use crate::engine::{BatchLimits, Retry, Settings};
 use crate::handler::Handler;
 use crate::kafka::{Kafka, KafkaError};
@@ -18,7 +19,7 @@ use crate::outcome::{ErrorClass, HandlerError};
 use crate::pulse::Pulse;
 use crate::retry_policy::RetryPolicy;
 use crate::router::{HandlerRequest, HandlerService, Policy, Router, RouterError, Unexpected};
-use crate::transport::JoinOptions;
+use crate::transport::{JoinOptions, Transactions};
 
 use super::{App, AppHandle};
 
@@ -29,6 +30,7 @@ pub struct AppBuilder {
     consumer: ConsumerConfig,
     service: String,
     router: Router,
+    exactly_once: Option<String>,
 }
 
 /// All that is wrong with an app.
@@ -60,7 +62,13 @@ impl std::error::Error for BuildError {}
 
 impl AppBuilder {
     pub(crate) fn new(kafka: Kafka, service: String) -> Self {
-        Self { consumer: kafka.config.consumer.clone(), kafka, service, router: Router::new() }
+        Self {
+            consumer: kafka.config.consumer.clone(),
+            kafka,
+            service,
+            router: Router::new(),
+            exactly_once: None,
+        }
     }
 
     /// See [`Router::handle`].
@@ -176,15 +184,49 @@ impl AppBuilder {
         self
     }
 
+    /// Commits in transactions: what handlers publish through [`Tx`](crate::Tx), the dead letters of this app and the
+    /// offsets of what it has read are written together or not at all. So each record read leaves what it causes once,
+    /// through failures, crashes, rebalances, and brokers that do not answer, for whoever reads it with
+    /// `isolation.level=read_committed`, which is the default here.
+    ///
+    /// `id` is the same for every instance of the service, and no other service's: with the instance behind it, it becomes
+    /// Kafka's `transactional.id`. The instance is `consumer.group_instance_id` where it is set, else a random one for each
+    /// process. Instances need not know each other, since the group fences those that are thrown out. A process that dies
+    /// can leave a transaction open; `consumer.transaction_timeout_ms` later the brokers abort it, and a restart under the
+    /// same `group_instance_id` does so at once.
+    ///
+    /// A transaction has at most `commit_every_records` records, twice that behind one that was aborted, and begins at most
+    /// `commit_interval_ms` after the first of them is done. Handlers go on meanwhile, for one transaction more.
+    ///
+    /// What it does not cover:
+    /// - What a handler does elsewhere: a database, a call to another service. A handler still runs more than once for a
+    ///   record where something fails, and what it does there must bear that (by the event's id, for instance).
+    /// - What a handler publishes with a [`Publisher`](crate::publisher::Publisher): that is sent at once, whatever becomes
+    ///   of the attempt, and again with the next one. It stays right for what should be told in any case.
+    /// - [`run_range`](App::run_range) and replays, which have no offset to commit with: they write at least once.
+    /// - A layer that calls the handler several times in one attempt: all of its calls count.
+    ///
+    /// A topic that is not there, or may not be written to, holds the whole app up until it can be written, dead-letter
+    /// topics among them: its transactions have no parts. [`AppHandle::status`] says why. An event that is too large for
+    /// its topic holds nothing up: the record that caused it becomes a dead letter.
+    pub fn exactly_once(mut self, id: impl Into<String>) -> Self {
+        self.exactly_once = Some(id.into());
+        self.router = self.router.in_transactions();
+        self
+    }
+
     /// Checks handlers and settings.
     ///
     /// # Errors
     /// All that is wrong, at once, each with the setting it is about.
     pub fn build(self) -> Result<App, BuildError> {
-        let Self { kafka, mut consumer, service, router } = self;
+        let Self { kafka, mut consumer, service, router, exactly_once } = self;
         consumer.group.get_or_insert_with(|| format!("{service}-group"));
         let kafka = kafka.with(|config| config.consumer = consumer).and_then(|kafka| {
             kafka.config.validate_consumer()?;
+            if let Some(id) = &exactly_once {
+                kafka.config.validate_exactly_once(id)?;
+            }
             Ok(kafka)
         });
         let (routes, kafka) = match (router.build(), kafka) {
@@ -200,6 +242,12 @@ impl AppBuilder {
         let retry = &settings.engine.retry;
         settings.engine.retry_of = routes.retries().map(|(by, policy)| (by, policy.over(retry))).collect();
         let pulse = Pulse::default();
+        let transactions = exactly_once.map(|id| transactions(&id, consumer));
+        if transactions.is_some() {
+            settings.engine.transactions = true;
+            let max_message_bytes = kafka.config.publisher.max_message_bytes;
+            settings.publishing = Some(Publishing { source: service.as_str().into(), max_message_bytes });
+        }
         let join = JoinOptions {
             group: group.to_string(),
             topics: routes.topics().to_vec(),
@@ -208,14 +256,21 @@ impl AppBuilder {
             max_poll_records: consumer.max_poll_records,
             // The engine answers before the client gives the partitions up alone.
             revoke_timeout: settings.revoke_timeout + Duration::from_secs(5),
-            transactions: None,
             pulse: pulse.clone(),
+            transactions,
         };
         let (sender, control) = mpsc::unbounded_channel();
         let (ended, ends) = watch::channel(false);
         let handle = AppHandle::new(settings.group.clone(), sender, ends, pulse);
         Ok(App { service: service.into(), routes, settings, join, handle, control, ended, kafka })
     }
+}
+
+/// Two instances must not have the same id while they live; one that lives again should.
+fn transactions(id: &str, consumer: &ConsumerConfig) -> Transactions {
+    let instance = consumer.group_instance_id.clone().unwrap_or_else(|| Uuid::new_v4().to_string());
+    let timeout = Duration::from_millis(consumer.transaction_timeout_ms);
+    Transactions { id: format!("{id}-{instance}"), timeout }
 }
 
 fn limits(batching: &Batching) -> BatchLimits {
@@ -247,5 +302,6 @@ fn driver_settings(consumer: &ConsumerConfig, group: Arc<str>) -> DriverSettings
         processing_timeout: ms(consumer.processing_timeout_ms),
         revoke_timeout: ms(consumer.revoke_timeout_ms),
         shutdown_timeout: ms(consumer.shutdown_timeout_ms),
+        publishing: None,
     }
 }

@@ -13,7 +13,7 @@ use futures_util::future::BoxFuture;
 
 use crate::client_error::ClientError;
 use crate::dead_letter::DeadLetterWriter;
-use crate::driver::{DeadLetters, Driver, Ended};
+use crate::driver::{DeadLetters, Driver, Ended, LetterPath};
 use crate::engine::{CloseReport, DeadLetterOrder, StopReason};
 use crate::record::{Record, TopicPartition};
 
@@ -109,8 +109,9 @@ impl App {
     /// Runs a stretch of the log through the handlers and ends. The app does not join its group, and nothing is
     /// committed: what the group has done and will do stays as it is, and it may be running meanwhile.
     ///
-    /// Order, concurrency, retries, time limits and dead letters are as in [`run`](Self::run). The ends are looked up
-    /// once, at the start. Partitions are read one after the other. [`AppHandle::close`](super::AppHandle::close) ends it
+    /// Order, concurrency, retries, time limits and dead letters are as in [`run`](Self::run). What handlers publish through
+    /// [`Tx`](crate::Tx) is written when their record is done, at least once: there is no offset it could be committed with.
+    /// The ends are looked up once, at the start. Partitions are read one after the other. [`AppHandle::close`](super::AppHandle::close) ends it
     /// sooner; the report then says from where to go on.
     ///
     /// # Errors
@@ -137,11 +138,16 @@ impl App {
             }
         };
         let records = transport.read(ranges.clone()).map_err(failed)?;
-        let (member, progress, settled) = member::open(records, &ranges);
+        let producer = match self.settings.publishing {
+            None => None,
+            Some(_) => Some(transport.producer().map_err(failed)?),
+        };
+        let (member, progress, settled) = member::open(records, &ranges, producer);
         let (handle, mut settings) = (self.handle.clone(), self.settings);
         let limit = settings.shutdown_timeout;
         settings.engine.commit_interval = PROGRESS_EVERY;
-        let run = Driver::new(settings, member, Arc::new(self.routes), dead_letters, self.control).run();
+        let letters = LetterPath::Acknowledged(dead_letters);
+        let run = Driver::new(settings, member, Arc::new(self.routes), letters, self.control).run();
         tokio::pin!(run);
         let ended = tokio::select! {
             ended = &mut run => ended,

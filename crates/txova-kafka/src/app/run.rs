@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::attempt::Dispatch;
 use crate::client_error::ClientError;
 use crate::dead_letter::DeadLetterWriter;
-use crate::driver::Driver;
+use crate::driver::{Driver, LetterPath};
 use crate::engine::{CloseReport, StopReason};
 
 use super::App;
@@ -66,8 +66,13 @@ impl App {
         let measure = Measure::new(&self, dead_letters.producer());
         let member =
             self.kafka.transport.join(self.join).map_err(|error| failed(error, CloseReport::default()))?;
+        let dead_letters = Arc::new(dead_letters);
+        let letters = match self.settings.publishing {
+            None => LetterPath::Acknowledged(dead_letters),
+            Some(_) => LetterPath::InTransaction(dead_letters),
+        };
         let handlers = between(Arc::new(self.routes));
-        let driver = Driver::new(self.settings, member, handlers, Arc::new(dead_letters), self.control);
+        let driver = Driver::new(self.settings, member, handlers, letters, self.control);
         let ended = match measure {
             None => driver.run().await,
             Some(measure) => measure.watch(driver).await,

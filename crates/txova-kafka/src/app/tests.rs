@@ -16,6 +16,7 @@ use super::AppBuilder;
 
 mod batches;
 mod close;
+mod exactly_once;
 mod layers;
 mod plain;
 mod policies;

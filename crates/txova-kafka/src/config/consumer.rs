@@ -51,6 +51,10 @@ pub struct ConsumerConfig {
     pub commit_interval_ms: u64,
     /// Commits sooner, after this many settled records.
     pub commit_every_records: usize,
+    /// After this long brokers abort a transaction whose process is gone, for apps with
+    /// [`exactly_once`](crate::AppBuilder::exactly_once): so long its partitions wait for their next owner, and readers for
+    /// what is behind it. Brokers look every ten seconds, by their own setting.
+    pub transaction_timeout_ms: u64,
     /// How the group shares its partitions out.
     pub assignment: Assignor,
     /// A name that stays with this member across restarts, one for each process: a restart within
@@ -89,6 +93,7 @@ impl Default for ConsumerConfig {
             max_poll_records: 500,
             commit_interval_ms: 200,
             commit_every_records: 1_000,
+            transaction_timeout_ms: 10_000,
             assignment: Assignor::CooperativeSticky,
             group_instance_id: None,
             shutdown_timeout_ms: 30_000,

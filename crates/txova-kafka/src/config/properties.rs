@@ -247,6 +247,7 @@ const SETTING_OF: &[(&str, &str)] = &[
     ("max.poll.interval.ms", "consumer.max_poll_interval_ms"),
     ("partition.assignment.strategy", "consumer.assignment"),
     ("isolation.level", "consumer.isolation"),
+    ("transaction.timeout.ms", "consumer.transaction_timeout_ms"),
 ];
 
 /// Properties that the library depends on.
@@ -260,7 +261,7 @@ const OWNED: &[(&str, &str)] = &[
     ("group.protocol", "groups are joined with the classic protocol"),
     ("group.protocol.type", "groups are joined with the classic protocol"),
     ("group.remote.assignor", "groups are joined with the classic protocol"),
-    ("transactional.id", "the publisher writes without transactions"),
+    ("transactional.id", "apps with `.exactly_once(id)` have one of their own, and the publisher none"),
     ("enable.gapless.guarantee", "order is kept by idempotence"),
     ("delivery.report.only.error", "every record's acknowledgement is awaited"),
     ("enable.ssl.certificate.verification", "a connection that trusts anybody is not encrypted"),

@@ -317,6 +317,7 @@ pub(super) static SETTINGS: &[Setting] = &[
     number!(consumer.max_poll_records, "records", 1..=100_000),
     number!(consumer.commit_interval_ms, "ms", 1..=10 * MINUTE),
     number!(consumer.commit_every_records, "records", 1..=10_000_000),
+    number!(consumer.transaction_timeout_ms, "ms", 1_000..=900_000),
     choice!(consumer.assignment, Assignor),
     text!(consumer.group_instance_id),
     number!(consumer.shutdown_timeout_ms, "ms", 0..=24 * HOUR),

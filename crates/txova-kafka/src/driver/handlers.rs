@@ -19,8 +19,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::attempt::{Attempt, Dispatch};
 use crate::engine::{Start, Ticket};
+use crate::extract::Outgoing;
 use crate::metrics::HandlerMetrics;
-use crate::outcome::Outcome;
+use crate::outcome::{HandlerId, Outcome};
 use crate::record::Record;
 
 use super::Done;
@@ -71,13 +72,14 @@ impl Handlers {
     pub(super) fn start(
         &mut self,
         start: Start<Record>,
+        outgoing: Option<Outgoing>,
         group: &Arc<str>,
         cancelled: CancellationToken,
     ) -> Option<Outcome> {
         let ticket = start.ticket;
         let began = Instant::now();
         let deadline = began + self.timeout;
-        let attempt = attempt(start, group, deadline, cancelled);
+        let attempt = attempt(start, outgoing, group, deadline, cancelled);
         let name = Named::new(self.dispatch.clone(), &attempt);
         let mut handler = AssertUnwindSafe(dispatching(self.dispatch.clone(), attempt)).catch_unwind();
         if self.spawn_next == 0 {
@@ -109,15 +111,15 @@ impl Handlers {
     /// Begins a handler over a batch. It is likely to wait for something, and goes straight to a task.
     pub(super) fn start_batch(
         &mut self,
-        starts: Vec<Start<Record>>,
+        starts: Vec<(Start<Record>, Option<Outgoing>)>,
         group: &Arc<str>,
         cancelled: &CancellationToken,
     ) {
-        let tickets: Vec<Ticket> = starts.iter().map(|start| start.ticket).collect();
+        let tickets: Vec<Ticket> = starts.iter().map(|(start, _)| start.ticket).collect();
         let began = Instant::now();
         let deadline = began + self.timeout;
-        let attempts = starts.into_iter().map(|start| attempt(start, group, deadline, cancelled.clone()));
-        let attempts: Vec<Attempt> = attempts.collect();
+        let each = |(start, outgoing)| attempt(start, outgoing, group, deadline, cancelled.clone());
+        let attempts: Vec<Attempt> = starts.into_iter().map(each).collect();
         let (Some(first), Some(&ticket)) = (attempts.first(), tickets.first()) else { return };
         let name = Named::new(self.dispatch.clone(), first);
         let offsets: Vec<i64> = attempts.iter().map(|attempt| attempt.record.offset).collect();
@@ -131,6 +133,11 @@ impl Handlers {
             let _ = done.send(Done::Batch(tickets, outcome));
         });
         self.running.insert(ticket, task.abort_handle());
+    }
+
+    /// The handler a record would get.
+    pub(super) fn handler_for(&self, record: &Record) -> (Option<HandlerId>, Arc<str>) {
+        self.dispatch.handler_for(record)
     }
 
     /// Whose batches the record goes with.
@@ -173,6 +180,7 @@ pub(crate) async fn guarded(dispatch: Arc<dyn Dispatch>, attempt: Attempt, limit
 
 fn attempt(
     start: Start<Record>,
+    outgoing: Option<Outgoing>,
     group: &Arc<str>,
     deadline: Instant,
     cancelled: CancellationToken,
@@ -185,6 +193,7 @@ fn attempt(
         first_failure: start.first_failure_ms.and_then(unix_ms),
         deadline,
         cancelled,
+        outgoing,
     }
 }
 

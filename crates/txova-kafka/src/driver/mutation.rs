@@ -42,6 +42,20 @@ pub(crate) enum Mutation {
     MixesEpochs,
     /// The records of a batch that its handler named as failed count as handled.
     ForgetsPartialFailures,
+    /// What a failed attempt published is written.
+    PublishesFailedAttempts,
+    /// A dead letter is left out of its transaction.
+    ForgetsLetters,
+    /// What was published in an assignment is written in a later one.
+    OutputsOutliveTheirAssignment,
+    /// What was published is written although its record is not told as done.
+    CommitsUncovered,
+    /// What a transaction took is written in the order of the last first.
+    ReversesOutputs,
+    /// What an aborted transaction took is not written in the next.
+    ForgetsAborted,
+    /// What a transaction has committed is written in the next once more.
+    CommitsTwice,
 }
 
 #[cfg(not(test))]

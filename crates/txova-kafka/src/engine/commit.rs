@@ -52,6 +52,11 @@ impl Commits {
         self.settled
     }
 
+    /// Records that the commit under way covers.
+    pub(super) fn under_way(&self) -> usize {
+        self.settled_in_flight
+    }
+
     /// Whether the answer for a partition is out.
     pub(super) fn is_under_way(&self, slot: usize, epoch: u64) -> bool {
         self.in_flight.iter().flatten().any(|it| (it.slot, it.epoch) == (slot, epoch))

@@ -28,8 +28,8 @@ pub(crate) struct Settings {
     pub commit_every_records: usize,
     /// … or this long after the first of them.
     pub commit_interval: Duration,
-    /// Commits are transactions, which carry what handlers published: so each has `commit_every_records` at most, and a
-    /// partition is not given back before its own is answered.
+    /// Commits are transactions, which carry what handlers published: so each has `commit_every_records` at most, twice that
+    /// behind one that failed, and a partition is not given back before its own is answered.
     pub transactions: bool,
     /// The longest text a commit may carry.
     pub max_metadata_bytes: usize,

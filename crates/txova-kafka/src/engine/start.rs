@@ -96,8 +96,8 @@ impl<R: Clone> Engine<R> {
         })
     }
     /// Whether the next run of a partition must wait for a commit: with what is settled and what may settle soon its records
-    /// would be more than one transaction has. So none grows however long the one before it takes. A run that is more by
-    /// itself starts alone.
+    /// would be more than one transaction has. So none grows however long the one before it takes, and what one that failed
+    /// leaves to the next is no more than as much again. A run that is more by itself starts alone.
     fn overfills_a_transaction(&self, slot: usize) -> bool {
         if !self.settings.transactions || broken(Mutation::OverfillsTransactions) {
             return false;
@@ -107,7 +107,9 @@ impl<R: Clone> Engine<R> {
             Some(Ready::Batch(indexes)) => indexes.len(),
             Some(Ready::One(_)) | None => 1,
         };
+        let most = self.settings.commit_every_records;
         let waiting = self.commits.waiting() + self.with_handlers;
-        waiting > 0 && waiting + records > self.settings.commit_every_records
+        let uncommitted = waiting + self.commits.under_way();
+        waiting > 0 && waiting + records > most || uncommitted > 0 && uncommitted + records > 2 * most
     }
 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::Published;
 use crate::client_error::{ClientError, ClientErrorKind};
+use crate::record::OutgoingRecord;
 pub use crate::transport::Written;
 
 /// Why an event was not published.
@@ -111,6 +112,13 @@ impl PublishError {
             more: Some(Box::new(more)),
             ..Self::unwritten(PublishErrorKind::CircuitOpen, Some(place), message)
         }
+    }
+
+    /// The attempt that published it has ended.
+    pub(crate) fn ended(record: &OutgoingRecord) -> Self {
+        let place = Place { topic: record.topic.clone(), key: record.key.clone() };
+        let message = "the attempt it belongs to has ended: publish before the handler returns";
+        Self::unwritten(PublishErrorKind::Closed, Some(place), message)
     }
 
     pub(super) fn closed(place: Option<Place>) -> Self {

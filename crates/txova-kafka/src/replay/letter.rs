@@ -84,6 +84,7 @@ impl Picked {
             first_failure: (!letter.first_failure.is_zero()).then(|| letter.first_failure.datetime()),
             deadline,
             cancelled: CancellationToken::new(),
+            outgoing: None,
         }
     }
 }

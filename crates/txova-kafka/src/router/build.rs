@@ -11,7 +11,16 @@ use super::{Registration, Router, RouterError, RouterProblem};
 use crate::extract::States;
 
 pub(super) fn build(router: Router) -> Result<Routes, RouterError> {
-    let Router { registrations, catalogue, policies, states, layers, classify, mut problems } = router;
+    let Router {
+        registrations,
+        catalogue,
+        policies,
+        states,
+        layers,
+        classify,
+        in_transactions,
+        mut problems,
+    } = router;
     let mut catalogue = catalogue.unwrap_or_else(Catalogue::platform);
     if registrations.is_empty() {
         problems.push(RouterProblem::NoHandlers);
@@ -24,6 +33,9 @@ pub(super) fn build(router: Router) -> Result<Routes, RouterError> {
     let mut batches = Vec::new();
     for registration in registrations {
         missing_states(&registration, &states, &mut problems);
+        if registration.needs.has_transaction() && !in_transactions {
+            problems.push(RouterProblem::NoTransactions { setting: registration.setting() });
+        }
         let Some(pattern) = pattern_of(&registration, &mut problems) else { continue };
         if let Some(first) = routes.iter().find(|route| route.pattern == pattern) {
             problems.push(RouterProblem::TwoHandlers {

@@ -126,6 +126,12 @@ pub enum RouterProblem {
         /// The state's type.
         state: &'static str,
     },
+    /// A handler that publishes in a transaction, in an app that has none.
+    #[error("`{setting}`: the handler takes `Tx`: expected an app with `.exactly_once(id)`")]
+    NoTransactions {
+        /// The registration.
+        setting: String,
+    },
     /// Two states of one type: a handler could not say which it means.
     #[error(
         "`.state(…)` was given two values of type `{state}`: expected one; wrap one in a type of its own"

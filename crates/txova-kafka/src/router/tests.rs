@@ -60,6 +60,7 @@ fn attempt(value: Option<&[u8]>) -> RecordAttempt {
         first_failure: None,
         deadline: tokio::time::Instant::now() + std::time::Duration::from_secs(30),
         cancelled: CancellationToken::new(),
+        outgoing: None,
     }
 }
 

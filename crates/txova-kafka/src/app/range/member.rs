@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::client_error::{ClientError, ClientErrorKind};
-use crate::record::{Record, TopicPartition};
+use crate::dead_letter::acknowledged;
+use crate::record::{OutgoingRecord, Record, TopicPartition};
 use crate::transport::{
-    Assignment, Batch, Command, Commands, CommitEntry, Committed, GroupEvent, GroupMember, ReadRange,
-    RecordStream,
+    Assignment, Batch, Command, Commands, Commit, CommitEntry, CommitError, Committed, GroupEvent,
+    GroupMember, Producer, ReadRange, RecordStream,
 };
 
 use super::Offsets;
@@ -52,6 +53,7 @@ impl SharedProgress {
 pub(super) fn open(
     records: RecordStream,
     ranges: &[ReadRange],
+    producer: Option<Arc<dyn Producer>>,
 ) -> (GroupMember, SharedProgress, oneshot::Receiver<()>) {
     let (events, events_out) = mpsc::unbounded_channel();
     let (batches, batches_out) = mpsc::channel(BATCHES);
@@ -68,6 +70,7 @@ pub(super) fn open(
         records,
         events,
         commands: commands_in,
+        producer,
         progress: progress.clone(),
         settled: Some(settled),
         read_to: HashMap::new(),
@@ -93,6 +96,8 @@ struct Pump {
     records: RecordStream,
     events: mpsc::UnboundedSender<GroupEvent>,
     commands: mpsc::UnboundedReceiver<Command>,
+    /// For what handlers publish with their records.
+    producer: Option<Arc<dyn Producer>>,
     progress: SharedProgress,
     settled: Option<oneshot::Sender<()>>,
     read_to: Offsets,
@@ -124,7 +129,7 @@ impl Pump {
                 command = self.commands.recv() => match command {
                     None => return,
                     Some(command) => {
-                        if self.carry_out(command) {
+                        if self.carry_out(command).await {
                             return;
                         }
                     }
@@ -168,7 +173,7 @@ impl Pump {
     }
 
     /// True when it was the last command.
-    fn carry_out(&mut self, command: Command) -> bool {
+    async fn carry_out(&mut self, command: Command) -> bool {
         match command {
             Command::Pause { partition, .. } => {
                 self.paused.insert(partition);
@@ -177,8 +182,7 @@ impl Pump {
                 self.paused.remove(&partition);
             }
             Command::Commit { commit, reply } => {
-                self.note(commit.entries);
-                let _ = reply.send(Ok(())); // the asker may be gone
+                let _ = reply.send(self.commit(commit).await); // the asker may be gone
                 self.look_whether_settled();
             }
             Command::Release { reply, .. } => {
@@ -186,13 +190,29 @@ impl Pump {
                 let _ = reply.send(Err(error.into()));
             }
             Command::Close { commit, reply } => {
-                self.note(commit.entries);
-                let _ = reply.send(Ok(()));
+                let _ = reply.send(self.commit(commit).await);
                 let _ = self.events.send(GroupEvent::Closed);
                 return true;
             }
         }
         false
+    }
+
+    /// Writes what was published; what it belongs to counts as done when all of it is acknowledged.
+    async fn commit(&self, commit: Commit) -> Result<(), CommitError> {
+        let write = |record: &Arc<OutgoingRecord>| {
+            let producer = self.producer.as_ref()?;
+            Some(acknowledged(producer.as_ref(), OutgoingRecord::clone(record)))
+        };
+        let written: Vec<_> = commit.records.iter().filter_map(write).collect();
+        for (index, answer) in written.into_iter().enumerate() {
+            if let Err(error) = answer.await {
+                let refused = (error.kind == ClientErrorKind::TooLarge).then_some(index);
+                return Err(CommitError { error, refused });
+            }
+        }
+        self.note(commit.entries);
+        Ok(())
     }
 
     /// What the engine would have committed is how far it is.
