@@ -7,6 +7,7 @@ mod consumer;
 mod heard;
 mod ops;
 mod over_the_client;
+mod publisher;
 mod whole;
 
 /// The page `table.md`, from the table.
