@@ -4,13 +4,34 @@
 //! The first eight fields and four headers are the Go library's, which reads all that is written here; what comes after
 //! them is this library's and optional for a reader. A Go replayer passes over a letter without an envelope.
 
+mod fingerprint;
 mod read;
 mod write;
+
+use std::borrow::Cow;
 
 use crate::envelope::RawEnvelope;
 use crate::error::DecodeError;
 use crate::topics;
 use crate::values::Time;
+
+/// The headers of a record that was sent back to its topic.
+pub mod redrive {
+    /// The consumer group that failed: the one the record is for. Other groups of this library pass it over.
+    pub const GROUP: &str = "redrive_group";
+    /// How often the event was sent back, this time included.
+    pub const COUNT: &str = "redrive_count";
+    /// The entry it was made from, `topic/partition/offset` of the dead letter.
+    pub const ENTRY: &str = "redrive_entry";
+    /// Where the event was first, `topic/partition/offset`.
+    pub const ORIGIN: &str = "redrive_origin";
+    /// Where the payload was changed: the SHA-256 of the value as it was, in lower-case hexadecimal.
+    pub const ORIGINAL_SHA256: &str = "redrive_original_sha256";
+    /// Where the payload was changed: the SHA-256 of the value as it is now.
+    pub const CHANGED_SHA256: &str = "redrive_changed_sha256";
+    /// All of them.
+    pub const ALL: [&str; 6] = [GROUP, COUNT, ENTRY, ORIGIN, ORIGINAL_SHA256, CHANGED_SHA256];
+}
 
 /// A record that could not be handled.
 ///
@@ -54,6 +75,8 @@ pub struct DeadLetter {
     pub error_class: Option<String>,
     /// The causes beneath the error, outermost first.
     pub error_chain: Vec<String>,
+    /// Where the error was made, frame by frame; only where the service takes backtraces (`RUST_BACKTRACE=1`).
+    pub backtrace: Option<String>,
     /// The handler that failed.
     pub handler: Option<String>,
     /// The consumer group it failed in.
@@ -65,12 +88,16 @@ pub struct DeadLetter {
     pub original_headers: Vec<(String, Option<Vec<u8>>)>,
     /// The service that gave it up.
     pub service: Option<String>,
+    /// Which of its processes: `host/process id`.
+    pub instance: Option<String>,
     /// The version of this library there.
     pub library_version: Option<String>,
     /// How often it was sent back to its topic already.
     pub redrive_count: u32,
     /// What was left out because the letter did not fit its topic; `None` where it is whole.
     pub cut: Option<Cut>,
+    /// As it was written; `None` where it is still to be told from the letter.
+    pub(crate) fingerprint: Option<String>,
     pub(crate) unknown: crate::envelope::Unknown<'static>,
 }
 
@@ -125,14 +152,17 @@ impl DeadLetter {
             raw_body: None,
             error_class: None,
             error_chain: Vec::new(),
+            backtrace: None,
             handler: None,
             consumer_group: None,
             original_timestamp: None,
             original_headers: Vec::new(),
             service: None,
+            instance: None,
             library_version: None,
             redrive_count: 0,
             cut: None,
+            fingerprint: None,
             unknown: Vec::new(),
         }
     }
@@ -148,6 +178,33 @@ impl DeadLetter {
         write::encode(self)
     }
 
+    /// What letters that failed alike have in common: a text of 16 hexadecimal digits.
+    ///
+    /// It is the beginning of the SHA-256 of the error's class, the handler and the message, in which whatever differs
+    /// from record to record is replaced: UUIDs, numbers, hexadecimal and quoted text. A letter of this library holds
+    /// its own, made before anything was cut; it is told from the letter where it does not, such as from a Go service's.
+    ///
+    /// The rule is part of the contract: the same failure has the same fingerprint in every version of this library.
+    ///
+    /// ```
+    /// use txova_events::{DeadLetter, Time};
+    ///
+    /// let letter = |error: &str| DeadLetter::new("txova.rides.v1", 0, 7, error, Time::now()).fingerprint().into_owned();
+    /// assert_eq!(letter("ride 7: no answer after 30 s"), letter("ride 4711: no answer after 5 s"));
+    /// assert_ne!(letter("ride 7: no answer after 30 s"), letter("ride 7: refused after 30 s"));
+    /// ```
+    pub fn fingerprint(&self) -> Cow<'_, str> {
+        match &self.fingerprint {
+            Some(fingerprint) => Cow::Borrowed(fingerprint),
+            None => Cow::Owned(fingerprint::of(self)),
+        }
+    }
+
+    /// Notes the fingerprint in the letter, where it stays whatever is cut later.
+    pub fn note_fingerprint(&mut self) {
+        self.fingerprint = Some(fingerprint::of(self));
+    }
+
     /// The record to publish.
     pub fn to_record(&self) -> DeadLetterRecord {
         let mut headers = vec![
@@ -160,8 +217,17 @@ impl DeadLetter {
             ("error_class", &self.error_class),
             ("handler", &self.handler),
             ("consumer_group", &self.consumer_group),
+            ("service", &self.service),
+            ("fingerprint", &self.fingerprint),
         ] {
             headers.extend(text.as_ref().map(|text| (name, text.clone().into_bytes())));
+        }
+        if self.library_version.is_some() {
+            headers.extend([
+                ("original_partition", self.original_partition.to_string().into_bytes()),
+                ("original_offset", self.original_offset.to_string().into_bytes()),
+                ("attempt_count", self.attempt_count.to_string().into_bytes()),
+            ]);
         }
         if self.redrive_count > 0 {
             headers.push(("redrive_count", self.redrive_count.to_string().into_bytes()));

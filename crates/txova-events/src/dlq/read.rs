@@ -26,14 +26,17 @@ const NAMES: &[&str] = &[
     "raw_body",
     "error_class",
     "error_chain",
+    "backtrace",
     "handler",
     "consumer_group",
     "original_timestamp",
     "original_headers",
     "service",
+    "instance",
     "library_version",
     "redrive_count",
     "cut",
+    "fingerprint",
 ];
 
 /// A header's name and value.
@@ -83,14 +86,17 @@ fn decode_members(bytes: &[u8]) -> Result<DeadLetter, DecodeError> {
             "raw_body" => letter.raw_body = bytes_of(&member, name)?,
             "error_class" => letter.error_class = optional_text(&member, name)?,
             "error_chain" => letter.error_chain = list(&member, name, |item| optional_text(item, name))?,
+            "backtrace" => letter.backtrace = optional_text(&member, name)?,
             "handler" => letter.handler = optional_text(&member, name)?,
             "consumer_group" => letter.consumer_group = optional_text(&member, name)?,
             "original_timestamp" => letter.original_timestamp = read_time(&member, name)?,
             "original_headers" => letter.original_headers = list(&member, name, |item| header(item, name))?,
             "service" => letter.service = optional_text(&member, name)?,
+            "instance" => letter.instance = optional_text(&member, name)?,
             "library_version" => letter.library_version = optional_text(&member, name)?,
             "redrive_count" => whole(&mut letter.redrive_count, &member, name)?,
             "cut" => letter.cut = cut(&member, name)?,
+            "fingerprint" => letter.fingerprint = optional_text(&member, name)?,
             _ => letter.unknown.push((Cow::Owned(member.name.to_vec()), Cow::Owned(member.value.to_vec()))),
         }
     }

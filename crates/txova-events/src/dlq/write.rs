@@ -34,6 +34,7 @@ pub(super) fn encode(letter: &DeadLetter) -> Vec<u8> {
         object.name("error_chain");
         object.list(&letter.error_chain, |out, cause| write_text(out, cause));
     }
+    object.optional("backtrace", letter.backtrace.as_deref());
     object.optional("handler", letter.handler.as_deref());
     object.optional("consumer_group", letter.consumer_group.as_deref());
     object.optional("original_timestamp", letter.original_timestamp.map(|time| time.to_string()).as_deref());
@@ -49,6 +50,7 @@ pub(super) fn encode(letter: &DeadLetter) -> Vec<u8> {
         });
     }
     object.optional("service", letter.service.as_deref());
+    object.optional("instance", letter.instance.as_deref());
     object.optional("library_version", letter.library_version.as_deref());
     if letter.redrive_count > 0 {
         object.bare("redrive_count", letter.redrive_count);
@@ -64,6 +66,7 @@ pub(super) fn encode(letter: &DeadLetter) -> Vec<u8> {
         written.text("event_type", &cut.event_type);
         object.out.extend_from_slice(&written.end());
     }
+    object.optional("fingerprint", letter.fingerprint.as_deref());
     write_unknown(&mut object.out, &letter.unknown);
     object.end()
 }
