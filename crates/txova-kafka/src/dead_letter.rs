@@ -1,12 +1,17 @@
 //! Writes down what could not be handled: the record as it came, where it came from, and why. It must never decide
 //! whether a record is given up; the engine does, and counts it settled only once the broker has the letter.
 
+pub(crate) mod audit;
 mod cut;
+pub(crate) mod desk;
 mod entry;
+mod instance;
 pub(crate) mod list;
 pub(crate) mod resolutions;
+mod select;
 #[cfg(test)]
 mod tests;
+mod topics;
 
 use std::sync::Arc;
 
@@ -16,20 +21,23 @@ use futures_util::future::BoxFuture;
 use tokio::sync::oneshot;
 use tracing::warn;
 use txova_events::values::Time;
-use txova_events::{DeadLetter, RawEnvelope};
+use txova_events::{DeadLetter, RawEnvelope, dlq::redrive};
 
 use crate::client_error::{ClientError, ClientErrorKind};
 use crate::driver::{DeadLetters, Letter, Letters};
 use crate::engine::DeadLetterOrder;
 use crate::kafka::Kafka;
-use crate::record::{OutgoingRecord, Record};
+use crate::record::{Headers, OutgoingRecord, Record};
 use crate::trace::{self, Sending};
 use crate::transport::Producer;
 
+pub use self::audit::AuditRecord;
 pub(crate) use self::cut::sha256;
 pub(crate) use self::cut::{SMALLEST_BYTES, record_within};
 pub(crate) use self::entry::origin_of;
 pub use self::entry::{DeadLetterEntry, EntryPlace, EntryPlaceError, Resolution, ResolutionState};
+pub use self::resolutions::Claim;
+pub use self::select::Selection;
 
 pub(crate) const LIBRARY_VERSION: &str = concat!("txova-kafka ", env!("CARGO_PKG_VERSION"));
 
@@ -77,13 +85,17 @@ impl DeadLetterWriter {
         letter.envelope = envelope;
         letter.error_class = Some(failure.class.to_string());
         letter.error_chain = failure.chain;
+        letter.backtrace = failure.backtrace.map(String::from);
         letter.handler = Some(failure.handler.to_string());
         letter.consumer_group = Some(self.group.to_string());
         letter.original_timestamp = record.timestamp_ms.and_then(Time::from_unix_ms);
         letter.original_headers =
             record.headers.iter().map(|(name, value)| (name.to_owned(), value.map(<[u8]>::to_vec))).collect();
         letter.service = Some(self.service.to_string());
+        letter.instance = Some(instance::name().to_owned());
         letter.library_version = Some(LIBRARY_VERSION.to_owned());
+        letter.redrive_count = redrives(&record.headers);
+        letter.note_fingerprint();
         letter
     }
 }
@@ -158,8 +170,13 @@ impl DeadLetters for DeadLetterWriter {
     }
 }
 
+/// How often a record was sent back to its topic.
+pub(crate) fn redrives(headers: &Headers) -> u32 {
+    headers.text(redrive::COUNT).and_then(|count| count.parse().ok()).unwrap_or(0)
+}
+
 /// A letter as the record it is written as.
-fn outgoing(letter: &DeadLetter) -> OutgoingRecord {
+pub(crate) fn outgoing(letter: &DeadLetter) -> OutgoingRecord {
     let record = letter.to_record();
     let headers = record.headers.into_iter();
     OutgoingRecord {

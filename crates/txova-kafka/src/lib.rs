@@ -21,6 +21,7 @@ mod outcome;
 pub mod publisher;
 mod pulse;
 pub mod record;
+mod redriven;
 mod replay;
 mod retry_policy;
 pub mod router;
@@ -35,14 +36,18 @@ pub use app::{
 pub use batch::{BatchError, Batching};
 pub use client_error::{ClientError, ClientErrorKind};
 pub use context::{Context, TraceContext};
-pub use dead_letter::{DeadLetterEntry, EntryPlace, EntryPlaceError, Resolution, ResolutionState};
+pub use dead_letter::{
+    AuditRecord, Claim, DeadLetterEntry, EntryPlace, EntryPlaceError, Resolution, ResolutionState, Selection,
+};
 pub use engine::{CloseReport, Counts, PartitionStatus, RecordState, Status, Stuck};
 pub use extract::{Attempt, Event, FromEvent, Incoming, Meta, Needs, PerBatch, Raw, State, Tx};
 pub use handler::Handler;
 pub use kafka::{FailingRecord, Kafka, KafkaError, Lag};
 pub use outcome::{ErrorClass, HandlerError};
 pub use record::{Headers, OutgoingRecord, Record, TopicPartition};
-pub use replay::{FailedReplay, Replay, ReplayError, ReplayReport, UnreadableEntry};
+pub use replay::{
+    FailedReplay, Overtaken, Plan, PlannedEntry, Reason, Replay, ReplayError, ReplayReport, UnreadableEntry,
+};
 pub use retry_policy::RetryPolicy;
 pub use router::{
     HandlerRequest, HandlerService, Policy, Router, RouterError, RouterProblem, Routes, Unexpected,

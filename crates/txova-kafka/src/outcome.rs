@@ -1,5 +1,6 @@
 //! What a handler can answer, and what the engine is told of it. It must never know the client, offsets or topics.
 
+use std::backtrace::{Backtrace, BacktraceStatus};
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
@@ -60,12 +61,20 @@ pub struct HandlerError {
     retry_after: Option<Duration>,
     is_unlogged: bool,
     source: Box<dyn Error + Send + Sync>,
+    /// Of where the error became this; empty unless `RUST_BACKTRACE` or `RUST_LIB_BACKTRACE` asks for it.
+    backtrace: Backtrace,
 }
 
 impl HandlerError {
     /// An error of `class`.
     pub fn new(class: ErrorClass, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
-        Self { class, retry_after: None, is_unlogged: false, source: error.into() }
+        Self {
+            class,
+            retry_after: None,
+            is_unlogged: false,
+            source: error.into(),
+            backtrace: Backtrace::capture(),
+        }
     }
 
     /// May pass by itself.
@@ -99,10 +108,10 @@ impl HandlerError {
     /// # Errors
     /// Itself, where it is another.
     pub(crate) fn into_batch(self) -> Result<BatchError, Self> {
-        let Self { class, retry_after, is_unlogged, source } = self;
+        let Self { class, retry_after, is_unlogged, source, backtrace } = self;
         match source.downcast::<BatchError>() {
             Ok(batch) => Ok(*batch),
-            Err(source) => Err(Self { class, retry_after, is_unlogged, source }),
+            Err(source) => Err(Self { class, retry_after, is_unlogged, source, backtrace }),
         }
     }
 
@@ -145,8 +154,10 @@ impl HandlerError {
             }
             cause = error.source();
         }
+        let backtrace = Some(&self.backtrace).filter(|taken| taken.status() == BacktraceStatus::Captured);
+        let backtrace = backtrace.map(|taken| taken.to_string().into());
         let (class, retry_after, is_unlogged) = (self.class, self.retry_after, self.is_unlogged);
-        Failure { class, retry_after, by, handler, is_unlogged, message, chain }
+        Failure { class, retry_after, by, handler, is_unlogged, message, chain, backtrace }
     }
 }
 
@@ -230,6 +241,7 @@ pub(crate) struct Failure {
     pub message: String,
     /// The causes beneath, outermost first.
     pub chain: Vec<String>,
+    pub backtrace: Option<Box<str>>,
 }
 
 impl Failure {

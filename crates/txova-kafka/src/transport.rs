@@ -32,6 +32,9 @@ pub(crate) trait Transport: Send + Sync + fmt::Debug {
     /// Opens a producer. Returns at once.
     fn producer(&self) -> Result<Arc<dyn Producer>, ClientError>;
 
+    /// Opens a ledger of that name. Returns at once, and takes nothing over yet.
+    fn ledger(&self, name: &str) -> Result<Arc<dyn Ledger>, ClientError>;
+
     /// Reads partitions without a group, each from `start` to before `end`, and ends. Commits nothing.
     ///
     /// The ends are fixed by the caller; offsets that compaction or transaction markers took are passed over. Order
@@ -314,6 +317,30 @@ pub(crate) trait Producer: Send + Sync {
     fn last_trouble(&self) -> Option<Trouble> {
         None
     }
+}
+
+/// Writes records all or none, under a name that only one process at a time can write by: Kafka's `transactional.id`.
+pub(crate) trait Ledger: Send + Sync {
+    /// Takes the name over. When this comes back, whoever had it before can write nothing more, and what it was writing
+    /// is there as a whole or not at all.
+    fn take_over(&self) -> BoxFuture<'static, Result<(), ClientError>>;
+
+    /// Writes all records, in this order, or none; where they went, in the same order.
+    fn write(
+        &self,
+        records: Vec<Arc<OutgoingRecord>>,
+    ) -> BoxFuture<'static, Result<Vec<Delivery>, LedgerError>>;
+}
+
+/// Why a ledger has not written, or may not have.
+#[derive(Clone, Debug)]
+pub(crate) enum LedgerError {
+    /// None was written: the broker never takes this one, by its place among the records.
+    Refused(usize, ClientError),
+    /// None was written, and the same can be tried again.
+    NotWritten(ClientError),
+    /// All or none were written, or somebody else has the name now. Nothing can be written before taking it over.
+    Unknown(ClientError),
 }
 
 /// Called once with where a record was written, or why it was not.

@@ -14,7 +14,7 @@ use txova_kafka::testing::MockKafka;
 use txova_kafka::{App, HandlerError, Kafka, Meta, NewTopic, OutgoingRecord, Replay, State};
 
 const WAIT: Duration = Duration::from_secs(60);
-const RESOLUTIONS: &str = "txova.dlq.resolutions";
+const DECISIONS: [(&str, i32); 2] = [("txova.dlq.resolutions", 1), ("txova.dlq.audit", 1)];
 const EVENTS: usize = 200;
 const POISONED: usize = 40;
 const LARGE: usize = 100;
@@ -84,8 +84,8 @@ async fn letters_are_replayed_over_the_client(brokers: &str, topic: &str) {
     depot.is_repaired.store(true, SeqCst);
 
     let repaired = app(&kafka, topic, &group, &depot);
-    let plan = repaired.replay(Replay::new().dry_run(true)).await.unwrap();
-    assert_eq!((plan.read, plan.not_reached.len()), (POISONED as u64, POISONED), "{plan}");
+    let plan = repaired.plan_replay(Replay::new()).await.unwrap();
+    assert_eq!((plan.entries.len(), plan.reasons.len()), (POISONED, 1), "{plan}");
     let even = |letter: &DeadLetter| letter.event_id().parse::<usize>().is_ok_and(|id| id.is_multiple_of(2));
     let began = Instant::now();
     let first = repaired.replay(Replay::new().filter(even).by("a test").why("it is repaired")).await.unwrap();
@@ -110,7 +110,7 @@ async fn letters_are_replayed_over_the_client(brokers: &str, topic: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn letters_are_replayed_on_the_mock_cluster() {
-    let topics = [("parcels.v1", 3), ("parcels.v1.dlq", 3), (RESOLUTIONS, 1)];
+    let topics = [&[("parcels.v1", 3), ("parcels.v1.dlq", 3)], &DECISIONS[..]].concat();
     let mock = MockKafka::start(1, &topics).unwrap();
     letters_are_replayed_over_the_client(mock.bootstrap(), "parcels.v1").await;
 }

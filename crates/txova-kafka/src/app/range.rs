@@ -16,6 +16,7 @@ use crate::dead_letter::DeadLetterWriter;
 use crate::driver::{DeadLetters, Driver, Ended, LetterPath};
 use crate::engine::{CloseReport, DeadLetterOrder, StopReason};
 use crate::record::{Record, TopicPartition};
+use crate::redriven::Redriven;
 
 use super::{App, RunError};
 
@@ -146,8 +147,9 @@ impl App {
         let (handle, mut settings) = (self.handle.clone(), self.settings);
         let limit = settings.shutdown_timeout;
         settings.engine.commit_interval = PROGRESS_EVERY;
+        let handlers = Arc::new(Redriven::new(self.routes, settings.group.clone()));
         let letters = LetterPath::Acknowledged(dead_letters);
-        let run = Driver::new(settings, member, Arc::new(self.routes), letters, self.control).run();
+        let run = Driver::new(settings, member, handlers, letters, self.control).run();
         tokio::pin!(run);
         let ended = tokio::select! {
             ended = &mut run => ended,

@@ -8,6 +8,7 @@ use crate::client_error::ClientError;
 use crate::dead_letter::DeadLetterWriter;
 use crate::driver::{Driver, LetterPath};
 use crate::engine::{CloseReport, StopReason};
+use crate::redriven::Redriven;
 
 use super::App;
 use super::measure::Measure;
@@ -71,7 +72,7 @@ impl App {
             None => LetterPath::Acknowledged(dead_letters),
             Some(_) => LetterPath::InTransaction(dead_letters),
         };
-        let handlers = between(Arc::new(self.routes));
+        let handlers = between(Arc::new(Redriven::new(self.routes, self.settings.group.clone())));
         let driver = Driver::new(self.settings, member, handlers, letters, self.control);
         let ended = match measure {
             None => driver.run().await,

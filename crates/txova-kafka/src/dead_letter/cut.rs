@@ -76,6 +76,10 @@ impl Knife {
     }
 
     fn words(&mut self, most_bytes: usize) {
+        if self.letter.backtrace.as_ref().is_some_and(|frames| frames.len() > most_bytes) {
+            self.letter.backtrace = None;
+            self.note("backtrace");
+        }
         if self.letter.error_message.len() > most_bytes {
             self.letter.error_message = shortened(&self.letter.error_message, most_bytes);
             self.note("error_message");

@@ -21,7 +21,8 @@ use txova_events::{DeadLetter, DecodeError, Time};
 /// assert!("txova.rides.v1.dlq-3".parse::<EntryPlace>().is_err());
 /// # Ok::<(), txova_kafka::EntryPlaceError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct EntryPlace {
     /// The dead-letter topic.
     pub topic: Arc<str>,
@@ -62,6 +63,20 @@ impl FromStr for EntryPlace {
     }
 }
 
+impl TryFrom<String> for EntryPlace {
+    type Error = EntryPlaceError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<EntryPlace> for String {
+    fn from(place: EntryPlace) -> Self {
+        place.to_string()
+    }
+}
+
 /// An entry of a dead-letter topic.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -75,6 +90,10 @@ pub struct DeadLetterEntry {
 }
 
 impl DeadLetterEntry {
+    pub(crate) fn is_replayed(&self) -> bool {
+        self.resolution.as_ref().is_some_and(|resolution| resolution.state == ResolutionState::Replayed)
+    }
+
     /// Whether something is still to be done about it.
     pub fn is_open(&self) -> bool {
         self.resolution.as_ref().is_none_or(|resolution| resolution.state == ResolutionState::Open)
@@ -129,7 +148,7 @@ pub enum ResolutionState {
     /// Something is still to be done about it.
     #[default]
     Open,
-    /// A handler has handled it.
+    /// A handler has handled it, or it was sent back to its topic for the group that failed.
     Replayed,
     /// Somebody decided that nothing is to be done.
     Discarded,

@@ -8,7 +8,7 @@ use tracing::warn;
 use txova_events::{DeadLetter, DecodeError, topics};
 
 use super::entry::{DeadLetterEntry, EntryPlace, Resolution, origin_of};
-use super::resolutions;
+use super::resolutions::Decisions;
 use crate::client_error::ClientError;
 use crate::kafka::Kafka;
 use crate::record::{Record, TopicPartition};
@@ -47,16 +47,33 @@ impl Kafka {
         &self,
         topics: impl IntoIterator<Item = T>,
     ) -> Result<Vec<DeadLetterEntry>, ClientError> {
-        let topics: Vec<String> = topics.into_iter().map(Into::into).collect();
-        let there = Topics::look(self).await?;
         let mut entries = Vec::new();
-        scan(self, &there, &topics, |entry| entries.push(entry)).await?;
+        self.each_dead_letter(topics, |entry| entries.push(entry)).await?;
         entries.sort_by(|a, b| a.place.cmp(&b.place));
         Ok(entries)
+    }
+
+    /// As [`dead_letters`](Self::dead_letters), but gives each entry away as it is read, so that any number of them fits
+    /// into memory; in order within a partition.
+    ///
+    /// # Errors
+    /// As there.
+    ///
+    /// # Cancellation
+    /// As there.
+    pub async fn each_dead_letter<T: Into<String>>(
+        &self,
+        topics: impl IntoIterator<Item = T>,
+        mut each: impl FnMut(DeadLetterEntry),
+    ) -> Result<(), ClientError> {
+        let topics: Vec<String> = topics.into_iter().map(Into::into).collect();
+        let there = Topics::look(self).await?;
+        scan(self, &there, &topics, |entry, _| each(entry)).await
     }
 }
 
 /// The topics there are, with their numbers of partitions.
+#[derive(Default)]
 pub(crate) struct Topics(Vec<(String, i32)>);
 
 impl Topics {
@@ -84,27 +101,28 @@ pub(crate) async fn scan(
     kafka: &Kafka,
     there: &Topics,
     origins: &[String],
-    mut each: impl FnMut(DeadLetterEntry),
+    mut each: impl FnMut(DeadLetterEntry, Record),
 ) -> Result<(), ClientError> {
     // The ends come before the resolutions are read, so that each entry comes with what was last decided about it.
     let ranges = ranges(kafka, there.dead_letter_topics(origins)).await?;
-    let mut decided = match there.partitions(resolutions::TOPIC) {
-        Some(partitions) => resolutions::read(kafka, partitions).await?,
-        None => Default::default(),
-    };
+    let mut decided = Decisions::read(kafka, there).await?.entries;
     read_ranges(kafka, ranges, |at, record| {
         let place =
             EntryPlace { topic: Arc::clone(&at.topic), partition: at.partition, offset: record.offset };
         let letter = DeadLetter::decode(record.value.as_deref().unwrap_or_default());
         let resolution = decided.remove(&place).filter(|resolution| is_about(resolution, &place, &letter));
-        each(DeadLetterEntry { place, letter, resolution });
+        each(DeadLetterEntry { place, letter, resolution }, record);
     })
     .await
 }
 
 /// Where a dead-letter topic was deleted and made again, the places of its entries come again with other letters, for which
 /// nothing was decided.
-fn is_about(resolution: &Resolution, place: &EntryPlace, letter: &Result<DeadLetter, DecodeError>) -> bool {
+pub(crate) fn is_about(
+    resolution: &Resolution,
+    place: &EntryPlace,
+    letter: &Result<DeadLetter, DecodeError>,
+) -> bool {
     let Ok(letter) = letter else { return true };
     let agrees = |noted: &str, found: &str| noted.is_empty() || noted == found;
     let agrees =
@@ -138,7 +156,7 @@ async fn ranges(kafka: &Kafka, topics: Vec<(String, i32)>) -> Result<Vec<ReadRan
     Ok(ranges.filter(|range| range.start < range.end).collect())
 }
 
-async fn read_ranges(
+pub(super) async fn read_ranges(
     kafka: &Kafka,
     ranges: Vec<ReadRange>,
     mut each: impl FnMut(&TopicPartition, Record),

@@ -81,6 +81,7 @@ impl Named {
             is_unlogged: false,
             message,
             chain: Vec::new(),
+            backtrace: None,
         }))
     }
 

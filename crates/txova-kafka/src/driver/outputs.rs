@@ -221,6 +221,7 @@ impl Outputs {
                     is_unlogged: false,
                     message,
                     chain: Vec::new(),
+                    backtrace: None,
                 };
                 let letter = letters.letter(DeadLetterOrder {
                     ticket: *ticket,

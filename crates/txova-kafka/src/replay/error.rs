@@ -1,52 +1,70 @@
 //! Why a replay ended before its end. Knows no client.
 
 use crate::client_error::ClientError;
-use crate::dead_letter::EntryPlace;
+use crate::dead_letter::{Claim, EntryPlace};
 
 use super::ReplayReport;
 
-/// Why a replay ended before its end. Whatever it is, nothing is lost: what was not recorded as replayed is still open.
+/// Why a replay ended before its end. Whatever it is, nothing is lost: what was not recorded as done is still open.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReplayError {
     /// A topic to replay that does not exist, nor does its dead-letter topic.
-    #[error(
-        "the topic `{topic}` does not exist, and neither does its dead-letter topic: nothing was replayed"
-    )]
+    #[error("the topic `{topic}` does not exist, and neither does its dead-letter topic: nothing was done")]
     UnknownTopic {
         /// The topic.
         topic: String,
     },
-    /// The dead letters or their resolutions could not be read, or the resolutions' topic could not be made. No handler
-    /// has run.
+    /// The dead letters or what was decided about them could not be read, or it could not be written down what is about to
+    /// be done.
     #[error("{doing}: {error}")]
     Client {
         /// What was being done.
         doing: &'static str,
         /// What the client said.
         error: ClientError,
+        /// What was done before.
+        report: Box<ReplayReport>,
+    },
+    /// Somebody else decides about the entries of this topic.
+    #[error("{topic} is claimed by {} at {}, {}: {}", .claim.by, .claim.instance, told(.claim), .claim.doing)]
+    Claimed {
+        /// The dead-letter topic.
+        topic: String,
+        /// Their claim.
+        claim: Box<Claim>,
+        /// What was done before.
+        report: Box<ReplayReport>,
     },
     /// A letter was handled, and that could not be recorded: the next replay handles it again.
     #[error(
-        "the dead letter {entry} was handled, but that is not recorded in txova.dlq.resolutions: {error}; the next \
-         replay will handle it again"
+        "the dead letter {entry} was handled, but that is not recorded in txova.dlq.resolutions: {why}; the next replay \
+         will handle it again"
     )]
     NotRecorded {
         /// The entry.
         entry: EntryPlace,
-        /// What the client said.
-        error: ClientError,
+        /// What the client said, or whose claim is in the way.
+        why: String,
         /// What was done before; the letter itself is counted among the failed.
         report: Box<ReplayReport>,
     },
 }
 
+fn told(claim: &Claim) -> String {
+    let time =
+        |time: Option<txova_events::Time>| time.map_or_else(|| "?".to_owned(), |time| time.to_string());
+    format!("since {} and until {} unless it is renewed", time(claim.since), time(claim.until))
+}
+
 impl ReplayError {
-    /// What was done before the error, where a handler has run.
+    /// What was done before the error.
     pub fn report(&self) -> Option<&ReplayReport> {
         match self {
-            Self::NotRecorded { report, .. } => Some(report),
-            Self::UnknownTopic { .. } | Self::Client { .. } => None,
+            Self::UnknownTopic { .. } => None,
+            Self::Client { report, .. } | Self::Claimed { report, .. } | Self::NotRecorded { report, .. } => {
+                Some(report)
+            }
         }
     }
 }

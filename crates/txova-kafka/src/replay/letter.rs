@@ -5,12 +5,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use txova_events::dlq::Cut;
-use txova_events::{DeadLetter, Time, topics};
+use txova_events::dlq::{Cut, redrive};
+use txova_events::{DeadLetter, EnvelopeRef, Time, topics};
 
 use crate::attempt::Attempt;
-use crate::dead_letter::EntryPlace;
+use crate::dead_letter::{EntryPlace, sha256};
 use crate::record::{Record, TopicPartition};
+
+use super::Transform;
 
 /// A record without all of these would be another record.
 const RECORD_FIELDS: [&str; 2] = ["original_key", "original_headers"];
@@ -22,15 +24,6 @@ pub(super) struct Picked {
 }
 
 impl Picked {
-    /// Replay goes by origin, whatever order the dead-letter topic has: its key is the event's id.
-    pub(super) fn sort(picked: &mut [Self]) {
-        picked.sort_by(|a, b| {
-            let origin = |letter: &DeadLetter| (letter.original_partition, letter.original_offset);
-            let topics = a.letter.original_topic.cmp(&b.letter.original_topic);
-            topics.then_with(|| origin(&a.letter).cmp(&origin(&b.letter))).then_with(|| a.place.cmp(&b.place))
-        });
-    }
-
     /// The number of the attempt that a replay is.
     pub(super) fn number(&self) -> u32 {
         u32::try_from(self.letter.attempt_count.max(0)).unwrap_or(u32::MAX).saturating_add(1)
@@ -69,15 +62,42 @@ impl Picked {
         })
     }
 
+    /// The topic of the record.
+    pub(super) fn topic(&self) -> &str {
+        match self.letter.original_topic.as_str() {
+            "" => self.place.topic.strip_suffix(topics::DLQ_SUFFIX).unwrap_or(&self.place.topic),
+            topic => topic,
+        }
+    }
+
+    /// The record with its payload changed, and headers that say so.
+    pub(super) fn changed(&self, record: Record, transform: Option<&Transform>) -> Result<Record, String> {
+        let Some(transform) = transform else { return Ok(record) };
+        let value = record.value.as_deref().unwrap_or_default();
+        let mut envelope = EnvelopeRef::decode(value).map_err(|error| {
+            format!("it is no event, and only an event's payload can be changed: {error}")
+        })?;
+        let payload = transform(&self.letter, envelope.payload.as_deref().unwrap_or(b"null"))?;
+        serde_json::from_slice::<serde::de::IgnoredAny>(&payload)
+            .map_err(|error| format!("the changed payload is no JSON: {error}"))?;
+        if envelope.payload.as_deref() == Some(&*payload) {
+            return Ok(record);
+        }
+        envelope.payload = Some(payload.into());
+        let changed = envelope.encode();
+        let hashes = [(redrive::ORIGINAL_SHA256, sha256(value)), (redrive::CHANGED_SHA256, sha256(&changed))];
+        let kept = record.headers.iter().filter(|(name, _)| hashes.iter().all(|(hash, _)| hash != name));
+        let added = hashes.iter().map(|(name, hash)| (*name, Some(hash.as_bytes())));
+        let headers: Vec<_> = kept.chain(added).collect();
+        let (offset, at, key) = (record.offset, record.timestamp_ms, record.key.as_deref());
+        Ok(Record::copy_from(offset, at, key, Some(&changed), headers))
+    }
+
     /// A record on its way to `group`'s handlers.
     pub(super) fn attempt(&self, record: Record, group: Arc<str>, deadline: Instant) -> Attempt {
         let letter = &self.letter;
-        let topic = match letter.original_topic.as_str() {
-            "" => self.place.topic.strip_suffix(topics::DLQ_SUFFIX).unwrap_or(&self.place.topic),
-            topic => topic,
-        };
         Attempt {
-            partition: TopicPartition::new(topic, letter.original_partition),
+            partition: TopicPartition::new(self.topic(), letter.original_partition),
             record,
             group,
             number: self.number(),

@@ -4,6 +4,8 @@ use std::fmt;
 
 use crate::dead_letter::EntryPlace;
 
+use super::Overtaken;
+
 /// What became of every entry a replay has read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -24,18 +26,27 @@ pub struct ReplayReport {
     pub passed_over: u64,
     /// Letters of a type that no handler here takes; they stay open.
     pub unhandled: u64,
-    /// Letters that were handled, and recorded as such.
+    /// Letters that were handled, or sent back to their topic, and recorded as such.
     pub replayed: u64,
     /// Letters that a handler, or the policy for such records, settled without handling, and that were recorded as such.
     pub skipped: u64,
+    /// Letters that were set aside because they were sent back too often.
+    pub quarantined: u64,
+    /// Letters that were given another state because somebody wants it so.
+    pub decided: u64,
     /// Letters that failed again; they stay open.
     pub failed: Vec<FailedReplay>,
-    /// Letters that were not tried: a dry run, the limit, or a replay that ended before. They stay open.
+    /// Letters that were not tried: beyond a limit, behind a failed one of their key, or the replay ended before. They stay
+    /// open.
     pub not_reached: Vec<EntryPlace>,
     /// What a handler's `stop` said, where that ended the replay.
     pub stopped: Option<String>,
-    /// Whether it was a dry run.
-    pub dry_run: bool,
+    /// Whether it was ended from outside.
+    pub is_interrupted: bool,
+    /// Letters of the plan that are no longer there, or in whose place another one is.
+    pub gone: Vec<EntryPlace>,
+    /// Keys of which newer events were handled before.
+    pub overtaken: Vec<Overtaken>,
 }
 
 /// An entry of a dead-letter topic that cannot be read.
@@ -77,19 +88,29 @@ impl ReplayReport {
             self.unhandled,
             self.replayed,
             self.skipped,
+            self.quarantined,
+            self.decided,
         ];
         counts.iter().sum::<u64>() + lists as u64
     }
 }
 
+impl ReplayReport {
+    /// Letters about which something was done.
+    pub fn done(&self) -> u64 {
+        self.replayed + self.skipped + self.quarantined + self.decided
+    }
+}
+
 impl fmt::Display for ReplayReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let not_reached = if self.dry_run { "would be replayed" } else { "not reached, still open" };
         let lines = [
             ("replayed", self.replayed),
             ("skipped by a handler", self.skipped),
+            ("decided", self.decided),
+            ("sent back too often, set aside", self.quarantined),
             ("failed again, still open", self.failed.len() as u64),
-            (not_reached, self.not_reached.len() as u64),
+            ("not reached, still open", self.not_reached.len() as u64),
             ("passed over by the filter", self.passed_over),
             ("no handler here, still open", self.unhandled),
             ("resolved before", self.resolved_before),
@@ -97,14 +118,19 @@ impl fmt::Display for ReplayReport {
             ("naming no group", self.unnamed),
             ("unreadable, still open", self.unreadable.len() as u64),
         ];
-        let dry_run = if self.dry_run { " (dry run)" } else { "" };
-        write!(f, "{:>8}  dead letters read{dry_run}", self.read)?;
+        write!(f, "{:>8}  dead letters read", self.read)?;
         match self.topics.as_slice() {
             [] => write!(f, ": there is no dead-letter topic")?,
             topics => write!(f, " from {}", topics.join(", "))?,
         }
         for (what, count) in lines.into_iter().filter(|(_, count)| *count > 0) {
             write!(f, "\n{count:>8}  {what}")?;
+        }
+        if !self.gone.is_empty() {
+            write!(f, "\n{:>8}  of the plan, no longer there", self.gone.len())?;
+        }
+        if self.is_interrupted {
+            write!(f, "\ninterrupted")?;
         }
         if let Some(reason) = &self.stopped {
             write!(f, "\nstopped: {reason}")?;
@@ -117,7 +143,8 @@ impl fmt::Display for ReplayReport {
         for UnreadableEntry { place, reason } in self.unreadable.iter().take(LISTED) {
             write!(f, "\nunreadable {place}: {reason}")?;
         }
-        more(f, self.unreadable.len(), "unreadable")
+        more(f, self.unreadable.len(), "unreadable")?;
+        super::overtaken::show(f, &self.overtaken)
     }
 }
 

@@ -1,200 +1,286 @@
-//! One replay: picks, tries, records. It must never go on to the next letter before the last one's fate is recorded.
+//! One run over picked letters: claims, goes on topic by topic, keeps to what was asked, reports. It must never act on a
+//! letter while that cannot be written down.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tracing::{info, warn};
-use txova_events::{DeadLetter, Time, topics};
+use futures_util::FutureExt;
+use tracing::info;
+use txova_events::{DeadLetter, Time};
 
 use crate::app::App;
-use crate::attempt::Dispatch;
 use crate::client_error::ClientError;
-use crate::dead_letter::list::{Topics, scan};
-use crate::dead_letter::resolutions::{self, Resolutions};
-use crate::dead_letter::{DeadLetterEntry, LIBRARY_VERSION, Resolution, ResolutionState, origin_of};
-use crate::driver::guarded;
+use crate::dead_letter::desk::{Act, Desk, DeskError, Who};
+use crate::dead_letter::list::{Topics, is_about};
+use crate::dead_letter::{AuditRecord, LIBRARY_VERSION, Resolution, ResolutionState, origin_of};
 use crate::kafka::Kafka;
-use crate::outcome::{ErrorClass, Failure, Outcome};
-use crate::record::Record;
-use crate::router::Routes;
 
+use super::handlers::Handlers;
 use super::letter::Picked;
-use super::origin;
-use super::{FailedReplay, Replay, ReplayError, ReplayReport, UnreadableEntry};
+use super::pace::Pace;
+use super::pick::{Pick, Picker, Picks};
+use super::{FailedReplay, Plan, Replay, ReplayError, ReplayReport, overtaken};
+
+/// How long a claim outlives what was written last, beside the time one letter may take.
+const LEASE: Duration = Duration::from_secs(30);
 
 pub(super) struct Run {
-    kafka: Kafka,
-    routes: Routes,
-    dispatch: Arc<dyn Dispatch>,
-    group: Arc<str>,
-    by: String,
-    limit: Duration,
+    pub kafka: Kafka,
+    pub replay: Replay,
+    pub report: ReplayReport,
+    pub by: String,
+    pub pace: Pace,
+    pub there: Topics,
+    work: Work,
     subscribed: Vec<String>,
-    replay: Replay,
-    report: ReplayReport,
+    /// Letters that were picked.
+    picked: usize,
+    /// Letters that were tried.
+    tried: usize,
+    /// Topic and key of what failed, where order is to be kept.
+    held: HashSet<(String, Vec<u8>)>,
 }
 
-/// How a letter was settled.
-enum Settled {
-    Handled,
-    Skipped(String),
+/// What is done to each letter.
+#[derive(Clone)]
+pub(super) enum Work {
+    /// An app's handlers are tried on it.
+    Handlers(Box<Handlers>),
+    /// It is sent back to its topic.
+    Redrive,
+    /// It is given another state.
+    Decide(ResolutionState),
+}
+
+/// Why a topic was left.
+pub(super) enum Stop {
+    /// A limit, a signal, a handler's `stop`: it is in the report.
+    Told,
+    Failed(Box<dyn FnOnce(ReplayReport) -> ReplayError + Send>),
 }
 
 impl Run {
-    pub(super) fn new(app: &App, replay: Replay) -> Self {
+    pub(super) fn in_process(app: &App, replay: Replay) -> Self {
+        let work = Work::Handlers(Box::new(Handlers::of(app)));
+        Self::new(&app.kafka, replay, work, app.topics().to_vec(), &app.service)
+    }
+
+    pub(super) fn redrive(kafka: &Kafka, replay: Replay) -> Self {
+        Self::new(kafka, replay, Work::Redrive, Vec::new(), "somebody")
+    }
+
+    pub(super) fn decide(kafka: &Kafka, replay: Replay, state: ResolutionState) -> Self {
+        Self::new(kafka, replay, Work::Decide(state), Vec::new(), "somebody")
+    }
+
+    fn new(kafka: &Kafka, replay: Replay, work: Work, subscribed: Vec<String>, somebody: &str) -> Self {
         Self {
-            kafka: app.kafka.clone(),
-            dispatch: Arc::new(app.routes.clone()),
-            routes: app.routes.clone(),
-            group: app.settings.group.clone(),
-            by: replay.by.clone().unwrap_or_else(|| app.service.to_string()),
-            limit: app.settings.processing_timeout,
-            subscribed: app.topics().to_vec(),
-            report: ReplayReport { dry_run: replay.dry_run, ..ReplayReport::default() },
+            kafka: kafka.clone(),
+            by: replay.by.clone().unwrap_or_else(|| somebody.to_owned()),
+            pace: Pace::new(replay.per_second),
+            report: ReplayReport::default(),
+            there: Topics::default(),
             replay,
+            work,
+            subscribed,
+            picked: 0,
+            tried: 0,
+            held: HashSet::new(),
         }
+    }
+
+    pub(super) async fn plan(mut self) -> Result<Plan, ReplayError> {
+        let picks = self.pick().await?;
+        let first = picks.picks.get(..self.replay.max_letters.min(picks.picks.len())).unwrap_or_default();
+        let overtaken = overtaken::find(&self.kafka, &self.there, first, &picks.unhandled).await;
+        let overtaken = overtaken.map_err(doing("looking for newer events"))?;
+        Plan::of(picks, self.replay.max_letters, overtaken)
     }
 
     pub(super) async fn run(mut self) -> Result<ReplayReport, ReplayError> {
-        let there = Topics::look(&self.kafka).await.map_err(doing("looking for the dead-letter topics"))?;
-        let mut picked = self.pick(&there).await?.into_iter();
-        if self.replay.dry_run || picked.len() == 0 {
-            self.report.not_reached.extend(picked.map(|picked| picked.place));
+        let Picks { picks, report, unhandled } = self.pick().await?;
+        self.report = report;
+        if picks.is_empty() {
             return Ok(self.report);
         }
-        let is_there = there.partitions(resolutions::TOPIC).is_some();
-        let resolutions = Resolutions::open(&self.kafka, is_there)
-            .await
-            .map_err(doing("opening the topic txova.dlq.resolutions"))?;
-        let most = self.replay.max_letters.unwrap_or(usize::MAX);
-        info!(group = %self.group, letters = picked.len().min(most), by = self.by, why = self.replay.why, "replaying");
-        let mut error = None;
-        for letter in picked.by_ref().take(most) {
-            if let Err(failed) = self.one(&letter, &resolutions).await {
-                error = Some((letter.place, failed));
-                break;
+        self.picked = picks.len().min(self.replay.max_letters);
+        if !matches!(self.work, Work::Decide(_)) {
+            let overtaken = overtaken::find(&self.kafka, &self.there, &picks, &unhandled).await;
+            self.report.overtaken = overtaken.map_err(doing("looking for newer events"))?;
+        }
+        let (by, why) = (&self.by, &self.replay.why);
+        info!(letters = self.picked, by, why, "{}", self.work.name());
+        let mut rest: Vec<Pick> = picks;
+        rest.sort_by(|a, b| a.place.topic.cmp(&b.place.topic)); // stable: inside a topic the order of origin stays
+        let mut failed = None;
+        while let Some(topic) = rest.first().map(|pick| Arc::clone(&pick.place.topic)) {
+            let of_others = rest.iter().position(|pick| pick.place.topic != topic).unwrap_or(rest.len());
+            let others = rest.split_off(of_others);
+            let left;
+            match self.topic(topic, rest).await {
+                Ok(()) => (rest, left) = (others, None),
+                Err((stop, unreached)) => {
+                    (rest, left) = (unreached.into_iter().chain(others).collect(), Some(stop))
+                }
             }
-            if self.report.stopped.is_some() {
+            if let Some(stop) = left {
+                if let Stop::Failed(error) = stop {
+                    failed = Some(error);
+                }
                 break;
             }
         }
-        self.report.not_reached.extend(picked.map(|picked| picked.place));
-        info!(group = %self.group, replayed = self.report.replayed, skipped = self.report.skipped,
-            failed = self.report.failed.len(), "replay ended");
-        match error {
+        self.report.not_reached.extend(rest.into_iter().map(|pick| pick.place));
+        info!(
+            replayed = self.report.replayed,
+            failed = self.report.failed.len(),
+            "{} ended",
+            self.work.name()
+        );
+        match failed {
             None => Ok(self.report),
-            Some((entry, error)) => {
-                Err(ReplayError::NotRecorded { entry, error, report: Box::new(self.report) })
-            }
+            Some(error) => Err(error(self.report)),
         }
     }
 
-    /// Reads everything and counts what is not to be tried.
-    async fn pick(&mut self, there: &Topics) -> Result<Vec<Picked>, ReplayError> {
-        let asked = std::mem::take(&mut self.replay.topics);
-        let exists = |topic: &str| there.partitions(topic).is_some();
-        if let Some(topic) = asked.iter().find(|topic| !exists(topic) && !exists(&topics::dlq_topic(topic))) {
-            return Err(ReplayError::UnknownTopic { topic: topic.clone() });
+    async fn pick(&mut self) -> Result<Picks, ReplayError> {
+        self.there = Topics::look(&self.kafka).await.map_err(doing("looking for the dead-letter topics"))?;
+        let open = [ResolutionState::Open];
+        let closed = [ResolutionState::Discarded, ResolutionState::Quarantined];
+        let picker = Picker {
+            replay: &self.replay,
+            app: match &self.work {
+                Work::Handlers(handlers) => Some((&*handlers.group, &handlers.routes)),
+                _ => None,
+            },
+            states: if matches!(self.work, Work::Decide(ResolutionState::Open)) { &closed } else { &open },
+            takes_anything: matches!(self.work, Work::Decide(_)),
+        };
+        picker.pick(&self.kafka, &self.there, &self.subscribed).await
+    }
+
+    /// All letters of one dead-letter topic. What was not reached comes back with the reason.
+    async fn topic(&mut self, topic: Arc<str>, picks: Vec<Pick>) -> Result<(), (Stop, Vec<Pick>)> {
+        if self.tried >= self.replay.max_letters {
+            return Err((Stop::Told, picks));
         }
-        let origins = if asked.is_empty() { std::mem::take(&mut self.subscribed) } else { asked };
-        self.report.topics = there.dead_letter_topics(&origins).into_iter().map(|(topic, _)| topic).collect();
-        let mut picked = Vec::new();
-        let kafka = self.kafka.clone();
-        let read = scan(&kafka, there, &origins, |entry| picked.extend(self.look_at(entry))).await;
-        read.map_err(doing("reading the dead letters"))?;
-        Picked::sort(&mut picked);
-        Ok(picked)
+        if let Some(stop) = self.is_over() {
+            return Err((stop, picks));
+        }
+        let who = Who {
+            by: self.by.clone(),
+            why: self.replay.why.clone(),
+            doing: format!("{} {} dead letters", self.work.name(), picks.len()),
+        };
+        let lease = LEASE + self.work.longest();
+        let opened =
+            Desk::open(&self.kafka, &self.there, topic.clone(), &who, lease, self.replay.takes_over).await;
+        let mut desk = match opened {
+            Ok(desk) => desk,
+            Err(error) => return Err((self.stopped("claiming the dead letters", &topic, error), picks)),
+        };
+        let picks = self.still_there(&desk, picks);
+        let result = self.pieces(&mut desk, picks).await;
+        desk.close(&format!("{} done, {} failed", self.report.done(), self.report.failed.len())).await;
+        result
     }
 
-    fn look_at(&mut self, entry: DeadLetterEntry) -> Option<Picked> {
-        let report = &mut self.report;
-        report.read += 1;
-        let state = entry.resolution.map(|resolution| resolution.state).unwrap_or_default();
-        let unreadable = match (entry.letter, state) {
-            (Ok(letter), ResolutionState::Open) => return self.sift(Picked { place: entry.place, letter }),
-            (_, ResolutionState::Other(state)) => {
-                format!("its resolution has a state that is not known here, and it is left alone: {state}")
+    /// Somebody may have decided between the picking and the claim.
+    fn still_there(&mut self, desk: &Desk, picks: Vec<Pick>) -> Vec<Pick> {
+        let wanted = |state: &ResolutionState| match &self.work {
+            Work::Decide(ResolutionState::Open) => {
+                matches!(state, ResolutionState::Discarded | ResolutionState::Quarantined)
             }
-            (Err(error), ResolutionState::Open) => error.to_string(),
-            (_, _) => {
-                report.resolved_before += 1;
-                return None;
-            }
+            _ => *state == ResolutionState::Open,
         };
-        report.unreadable.push(UnreadableEntry { place: entry.place, reason: unreadable });
-        None
+        let (still, decided): (Vec<Pick>, Vec<Pick>) = picks.into_iter().partition(|pick| {
+            let decision = desk.decisions.entries.get(&pick.place);
+            let decision = decision.filter(|decision| {
+                let letter = pick.letter().map(|picked| picked.letter);
+                letter.map_or(true, |letter| is_about(decision, &pick.place, &Ok(letter)))
+            });
+            decision.map_or_else(|| wanted(&ResolutionState::Open), |decision| wanted(&decision.state))
+        });
+        self.report.resolved_before += decided.len() as u64;
+        still
     }
 
-    fn sift(&mut self, picked: Picked) -> Option<Picked> {
-        let letter = &picked.letter;
-        let count = match letter.consumer_group.as_deref() {
-            None if !self.replay.include_unnamed => &mut self.report.unnamed,
-            Some(group) if group != &*self.group => &mut self.report.other_groups,
-            _ if self.replay.filter.as_ref().is_some_and(|filter| !filter(letter)) => {
-                &mut self.report.passed_over
+    async fn pieces(&mut self, desk: &mut Desk, picks: Vec<Pick>) -> Result<(), (Stop, Vec<Pick>)> {
+        let most = self.pace.piece(self.work.piece());
+        let mut rest = picks.into_iter().peekable();
+        while rest.peek().is_some() {
+            if let Some(stop) = self.is_over() {
+                return Err((stop, rest.collect()));
             }
-            _ if self.is_nobodys(letter) => &mut self.report.unhandled,
-            _ => return Some(picked),
-        };
-        *count += 1;
-        None
-    }
-
-    /// Whether the letter is about an event that no handler here takes. Its policy may be to ignore such events, which
-    /// would settle a letter that nobody has handled.
-    fn is_nobodys(&self, letter: &DeadLetter) -> bool {
-        letter
-            .envelope
-            .as_ref()
-            .is_some_and(|envelope| self.routes.handler_of(&envelope.event_type).is_none())
-    }
-
-    /// Tries one letter. An error is a letter that was settled while that could not be recorded.
-    async fn one(&mut self, picked: &Picked, resolutions: &Resolutions) -> Result<(), ClientError> {
-        let record = match picked.missing() {
-            None => picked.record(),
-            Some(cut) => origin::fetch(&self.kafka, &picked.letter, cut).await,
-        };
-        let record = match record {
-            Ok(record) => record,
-            Err(reason) => {
-                self.failed(picked, reason);
-                return Ok(());
+            let room = self.replay.max_letters.saturating_sub(self.tried).min(most);
+            if room == 0 {
+                return Err((Stop::Told, rest.collect()));
             }
-        };
-        let deadline = tokio::time::Instant::now() + self.limit;
-        let attempt = picked.attempt(record.clone(), self.group.clone(), deadline);
-        let settled = match guarded(self.dispatch.clone(), attempt, self.limit).await {
-            Outcome::Handled(_) => Settled::Handled,
-            Outcome::Failed(failure) if failure.class == ErrorClass::Skip => {
-                Settled::Skipped(failure.message)
+            let piece: Vec<Pick> = rest.by_ref().take(room).collect();
+            if self.wait(piece.len()).await {
+                self.report.is_interrupted = true;
+                return Err((Stop::Told, piece.into_iter().chain(rest).collect()));
             }
-            Outcome::Failed(failure) => {
-                if failure.class == ErrorClass::Stop {
-                    self.report.stopped = Some(format!("{}: {}", picked.place, failure.message));
-                }
-                self.failed(picked, words(&failure));
-                return Ok(());
+            self.tried += piece.len();
+            let result = match self.work.clone() {
+                Work::Handlers(handlers) => self.try_handlers(&handlers, desk, piece).await,
+                Work::Redrive => self.send_back(desk, piece).await,
+                Work::Decide(state) => self.decide_all(&state, desk, piece).await,
+            };
+            if let Some(progress) = &self.replay.progress {
+                progress(&self.report, self.picked);
             }
-        };
-        let resolution = self.resolution(picked, &record, &settled);
-        match resolutions.write(&resolution).await {
-            Ok(()) => {
-                match settled {
-                    Settled::Handled => self.report.replayed += 1,
-                    Settled::Skipped(_) => self.report.skipped += 1,
-                }
-                Ok(())
-            }
-            Err(error) => {
-                warn!(entry = %picked.place, %error, "a dead letter was handled, and that is not recorded");
-                self.failed(picked, format!("handled, but that is not recorded: {error}"));
-                Err(error)
+            if let Err((stop, unreached)) = result {
+                return Err((stop, unreached.into_iter().chain(rest).collect()));
             }
         }
+        Ok(())
     }
 
-    fn failed(&mut self, picked: &Picked, error: String) {
+    /// Waits for the pace; true where somebody wants an end meanwhile.
+    async fn wait(&mut self, letters: usize) -> bool {
+        match &mut self.replay.until {
+            None => {
+                self.pace.wait(letters).await;
+                false
+            }
+            Some(until) => tokio::select! {
+                biased;
+                () = until => true,
+                () = self.pace.wait(letters) => false,
+            },
+        }
+    }
+
+    /// Whether enough has failed or somebody wants an end.
+    pub(super) fn is_over(&mut self) -> Option<Stop> {
+        if self.report.is_interrupted || self.until_is_over() {
+            self.report.is_interrupted = true;
+            return Some(Stop::Told);
+        }
+        let has_failed =
+            self.report.failed.len() >= self.replay.max_failures || self.report.stopped.is_some();
+        has_failed.then_some(Stop::Told)
+    }
+
+    fn until_is_over(&mut self) -> bool {
+        let is_over = self.replay.until.as_mut().is_some_and(|until| until.now_or_never().is_some());
+        if is_over {
+            self.replay.until = None; // it must not be asked again
+        }
+        is_over
+    }
+
+    /// Whether the letter is to wait for an older one of its key that failed.
+    pub(super) fn is_held(&self, letter: &DeadLetter) -> bool {
+        self.replay.key_order && key_of(letter).is_some_and(|key| self.held.contains(&key))
+    }
+
+    pub(super) fn failed(&mut self, picked: &Picked, error: String) {
+        if self.replay.key_order {
+            self.held.extend(key_of(&picked.letter));
+        }
         self.report.failed.push(FailedReplay {
             entry: picked.place.clone(),
             event_type: picked.letter.event_type().to_owned(),
@@ -203,33 +289,90 @@ impl Run {
         });
     }
 
-    fn resolution(&self, picked: &Picked, record: &Record, settled: &Settled) -> Resolution {
-        Resolution {
-            entry: picked.place.to_string(),
-            state: ResolutionState::Replayed,
-            group: self.group.to_string(),
-            handler: self.dispatch.handler_for(record).1.to_string(),
-            origin: origin_of(&picked.letter),
-            event_id: picked.letter.event_id().to_owned(),
-            event_type: picked.letter.event_type().to_owned(),
+    pub(super) fn stopped(&self, doing: &'static str, topic: &str, error: DeskError) -> Stop {
+        let topic = topic.to_owned();
+        Stop::Failed(Box::new(move |report| {
+            let report = Box::new(report);
+            match error {
+                DeskError::Claimed(claim) => ReplayError::Claimed { topic, claim, report },
+                DeskError::Client(error) | DeskError::Refused(_, error) => {
+                    ReplayError::Client { doing, error, report }
+                }
+            }
+        }))
+    }
+
+    /// What is written about a letter: its new state, where it has one, and the audit record.
+    pub(super) fn act(
+        &self,
+        desk: &Desk,
+        (pick, picked): (&Pick, &Picked),
+        (act, result): (&str, String),
+        state: Option<ResolutionState>,
+    ) -> Act {
+        let letter = &picked.letter;
+        let audit = AuditRecord {
+            entry: pick.place.to_string(),
+            group: pick.group.to_string(),
+            origin: origin_of(letter),
+            event_id: letter.event_id().to_owned(),
+            event_type: letter.event_type().to_owned(),
+            fingerprint: letter.fingerprint().into_owned(),
+            ..desk.audit(act, &result)
+        };
+        let resolution = state.map(|state| Resolution {
+            entry: pick.place.to_string(),
+            state,
+            group: pick.group.to_string(),
+            handler: letter.handler.clone().unwrap_or_default(),
+            origin: origin_of(letter),
+            event_id: letter.event_id().to_owned(),
+            event_type: letter.event_type().to_owned(),
             by: self.by.clone(),
             why: self.replay.why.clone(),
             at: Some(Time::now()),
-            attempts: picked.number(),
-            skipped: match settled {
-                Settled::Handled => None,
-                Settled::Skipped(reason) => Some(reason.clone()),
-            },
+            attempts: u32::try_from(letter.attempt_count.max(0)).unwrap_or(u32::MAX),
             library_version: LIBRARY_VERSION.to_owned(),
+            ..Resolution::default()
+        });
+        Act { resolution, audit, record: None }
+    }
+}
+
+impl Work {
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Handlers(_) => "replaying",
+            Self::Redrive => "sending back",
+            Self::Decide(ResolutionState::Open) => "opening again",
+            Self::Decide(ResolutionState::Quarantined) => "setting aside",
+            Self::Decide(_) => "discarding",
+        }
+    }
+
+    /// Letters that are announced, or written about, at once.
+    fn piece(&self) -> usize {
+        match self {
+            Self::Handlers(_) => 50,
+            Self::Redrive => 1_000,
+            Self::Decide(_) => 1_000,
+        }
+    }
+
+    /// How long one letter may take.
+    fn longest(&self) -> Duration {
+        match self {
+            Self::Handlers(handlers) => handlers.limit,
+            _ => Duration::ZERO,
         }
     }
 }
 
-fn doing(doing: &'static str) -> impl FnOnce(ClientError) -> ReplayError {
-    move |error| ReplayError::Client { doing, error }
+fn key_of(letter: &DeadLetter) -> Option<(String, Vec<u8>)> {
+    let key = letter.original_key.clone().or_else(|| Some(letter.envelope.as_ref()?.key()?.into_bytes()))?;
+    Some((letter.original_topic.clone(), key))
 }
 
-fn words(failure: &Failure) -> String {
-    let Failure { class, message, chain, .. } = failure;
-    chain.iter().fold(format!("{class}: {message}"), |words, cause| words + ": " + cause)
+pub(super) fn doing(doing: &'static str) -> impl FnOnce(ClientError) -> ReplayError {
+    move |error| ReplayError::Client { doing, error, report: Box::default() }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::app::{App, AppBuilder};
 use crate::config::KafkaConfig;
-use crate::dead_letter::resolutions;
+use crate::dead_letter::{AuditRecord, EntryPlace, Resolution, resolutions};
 use crate::extract::{Attempt, Meta, State};
 use crate::kafka::Kafka;
 use crate::outcome::HandlerError;
@@ -17,8 +17,10 @@ use crate::testing::Cluster;
 
 use super::{Replay, ReplayError, ReplayReport};
 
+mod audit;
 mod picking;
 mod records;
+mod redrive;
 mod trouble;
 
 const TOPIC: &str = "parcels.v1";
@@ -113,7 +115,7 @@ async fn with_letters(ids: &[&str]) -> (Cluster, Depot) {
     (cluster, depot)
 }
 
-/// Replays, and checks what holds for every replay: each entry is counted once, and nothing but resolutions is written.
+/// Replays, and checks what holds for every replay: each entry is counted once, and nothing but decisions is written.
 async fn replay(cluster: &Cluster, app: &App, replay: Replay) -> Result<ReplayReport, ReplayError> {
     let before = everything(cluster);
     let replayed = app.replay(replay).await;
@@ -146,8 +148,23 @@ fn everything(cluster: &Cluster) -> Everything {
     }
 }
 
-fn resolutions(cluster: &Cluster) -> usize {
-    cluster.records(resolutions::TOPIC).len()
+/// What was decided about entries, in order.
+fn resolutions(cluster: &Cluster) -> Vec<Resolution> {
+    let records = cluster.records(resolutions::TOPIC).into_iter();
+    let about_entries = records.filter(|(_, record)| {
+        let key = std::str::from_utf8(record.key.as_deref().unwrap_or_default()).unwrap();
+        key.parse::<EntryPlace>().is_ok()
+    });
+    about_entries.map(|(_, record)| serde_json::from_slice(&record.value.unwrap()).unwrap()).collect()
+}
+
+/// What the audit topic says of what was done to entries: the act, the event's id and the result.
+fn audit(cluster: &Cluster) -> Vec<String> {
+    let records = cluster.records(crate::dead_letter::audit::TOPIC).into_iter();
+    let read =
+        |(_, record): (_, Record)| serde_json::from_slice::<AuditRecord>(&record.value.unwrap()).unwrap();
+    let told = |it: AuditRecord| format!("{} {} {}", it.act, it.event_id, it.result).trim_end().to_owned();
+    records.map(read).map(told).collect()
 }
 
 /// The event ids of the letters that are open.

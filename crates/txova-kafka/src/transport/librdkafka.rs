@@ -8,6 +8,7 @@ mod context;
 mod deliveries;
 mod errors;
 mod last_commit;
+mod ledger;
 mod lone;
 mod member;
 mod metadata_calls;
@@ -37,7 +38,8 @@ use tokio::sync::mpsc;
 use super::admin::AdminCalls;
 use super::properties::ClientProperties;
 use super::{
-    Committed, GroupMember, JoinOptions, NewTopic, Producer, ReadRange, RecordStream, Transport, Watermarks,
+    Committed, GroupMember, JoinOptions, Ledger, NewTopic, Producer, ReadRange, RecordStream, Transport,
+    Watermarks,
 };
 use crate::client_error::ClientError;
 use crate::record::{Record, TopicPartition};
@@ -68,6 +70,11 @@ impl Transport for Librdkafka {
 
     fn producer(&self) -> Result<Arc<dyn Producer>, ClientError> {
         Ok(Arc::new(producer::LibrdkafkaProducer::new(&self.settings)?))
+    }
+
+    fn ledger(&self, name: &str) -> Result<Arc<dyn Ledger>, ClientError> {
+        config::check_name("the ledger", name)?;
+        Ok(Arc::new(ledger::LibrdkafkaLedger::new(&self.settings, name)))
     }
 
     fn read(

@@ -16,8 +16,8 @@ use self::random::Random;
 use self::state::{Settings, Shared};
 use super::admin::AdminCalls;
 use super::{
-    Committed, GroupEvent, GroupMember, JoinOptions, NewTopic, Producer, ReadRange, RecordStream, Transport,
-    Watermarks,
+    Committed, GroupEvent, GroupMember, JoinOptions, Ledger, NewTopic, Producer, ReadRange, RecordStream,
+    Transport, Watermarks,
 };
 use crate::client_error::{ClientError, ClientErrorKind};
 use crate::record::{Record, TopicPartition};
@@ -28,6 +28,7 @@ mod faults;
 mod fetch;
 mod group;
 mod inspect;
+mod ledger;
 mod log;
 mod member;
 mod open;
@@ -201,6 +202,10 @@ impl Transport for Cluster {
 
     fn producer(&self) -> Result<Arc<dyn Producer>, ClientError> {
         Ok(Arc::new(MemoryProducer::open(self.shared.clone(), &runtime()?)))
+    }
+
+    fn ledger(&self, name: &str) -> Result<Arc<dyn Ledger>, ClientError> {
+        Ok(Arc::new(ledger::MemoryLedger::new(self.shared.clone(), name)))
     }
 
     fn read(

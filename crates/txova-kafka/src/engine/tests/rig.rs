@@ -66,7 +66,16 @@ pub(super) fn failure(class: ErrorClass) -> Failure {
 pub(super) fn failure_of(handler: HandlerId, class: ErrorClass) -> Failure {
     let (name, message) = ("bill".into(), "no answer".into());
     let (by, chain) = (Some(handler), Vec::new());
-    Failure { class, retry_after: None, by, handler: name, is_unlogged: false, message, chain }
+    Failure {
+        class,
+        retry_after: None,
+        by,
+        handler: name,
+        is_unlogged: false,
+        message,
+        chain,
+        backtrace: None,
+    }
 }
 
 pub(super) fn error(kind: ClientErrorKind) -> ClientError {

@@ -110,6 +110,10 @@ impl Transport for HandTransport {
         unreachable!("only a producer is asked for")
     }
 
+    fn ledger(&self, _: &str) -> Result<Arc<dyn crate::transport::Ledger>, ClientError> {
+        unreachable!("only a producer is asked for")
+    }
+
     fn read(
         &self,
         _: Vec<ReadRange>,

@@ -26,10 +26,10 @@ async fn a_second_replay_of_the_same_does_nothing() {
     let (cluster, depot) = with_letters(&["one", "two"]).await;
     let app = app(&cluster, &depot);
     replay(&cluster, &app, Replay::new()).await.unwrap();
-    assert_eq!((depot.seen().len(), resolutions(&cluster)), (2, 2));
+    assert_eq!((depot.seen().len(), resolutions(&cluster).len()), (2, 2));
     let second = replay(&cluster, &app, Replay::new()).await.unwrap();
     assert_eq!((second.read, second.resolved_before, second.replayed), (2, 2, 0), "{second}");
-    assert_eq!((depot.seen().len(), resolutions(&cluster)), (0, 2));
+    assert_eq!((depot.seen().len(), resolutions(&cluster).len()), (0, 2));
 }
 
 #[tokio::test(start_paused = true)]
@@ -49,13 +49,17 @@ async fn a_resolution_says_what_was_decided_by_whom_when_and_why() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dry_run_changes_nothing_and_tells_what_a_replay_would_do() {
+async fn a_plan_changes_nothing_and_tells_what_a_replay_would_do() {
     let (cluster, depot) = with_letters(&["one", "two", "three"]).await;
     let app = app(&cluster, &depot);
     let filter = |letter: &DeadLetter| letter.event_id() != "two";
-    let report = replay(&cluster, &app, Replay::new().filter(filter).dry_run(true)).await.unwrap();
-    assert_eq!((report.read, report.passed_over, report.not_reached.len()), (3, 1, 2), "{report}");
-    assert!(report.to_string().contains("2  would be replayed"), "{report}");
+    let before = everything(&cluster);
+    let plan = app.plan_replay(Replay::new().filter(filter)).await.unwrap();
+    assert_eq!(everything(&cluster), before);
+    assert_eq!((plan.left_out["not meant"], plan.entries.len()), (1, 2), "{plan}");
+    assert!(plan.to_string().contains("2  dead letters would be replayed"), "{plan}");
+    let reasons: Vec<_> = plan.reasons.iter().map(|it| (it.count, &*it.error_class, &*it.handler)).collect();
+    assert_eq!(reasons, [(1, "permanent", "store"); 2]);
     assert_eq!(depot.seen(), [""; 0]);
     let topics = kafka(&cluster).topics(&[], Duration::from_secs(1)).await.unwrap();
     assert!(topics.iter().all(|(topic, _)| topic != resolutions::TOPIC), "not even the topic is made");
@@ -66,7 +70,7 @@ async fn letters_of_other_groups_stay_as_they_are() {
     let (cluster, depot) = with_letters(&["one", "two"]).await;
     let other = builder(&cluster, &depot).on("*", store).topics([TOPIC]);
     let other = other.consumer(|consumer| consumer.group = Some("archive-group".into())).build().unwrap();
-    let report = replay(&cluster, &other, Replay::new().include_unnamed(true)).await.unwrap();
+    let report = replay(&cluster, &other, Replay::new().unnamed_as("archive-group")).await.unwrap();
     assert_eq!((report.read, report.other_groups), (2, 2), "{report}");
     assert_eq!((depot.seen().len(), open(&cluster).await.len()), (0, 2));
 }
@@ -117,7 +121,7 @@ async fn go_letters_are_replayed_where_letters_without_a_group_are_wanted() {
     let app = builder(&cluster, &depot).on("*", note_key).topics([TOPIC]).build().unwrap();
     let without = replay(&cluster, &app, Replay::new()).await.unwrap();
     assert_eq!((without.read, without.unnamed), (all, all), "{without}");
-    let with = replay(&cluster, &app, Replay::new().include_unnamed(true)).await.unwrap();
+    let with = replay(&cluster, &app, Replay::new().unnamed_as(GROUP)).await.unwrap();
     assert_eq!((with.replayed, with.failed.len()), (keys.len() as u64, no_type), "{with}");
     let mut seen = depot.seen();
     seen.sort();

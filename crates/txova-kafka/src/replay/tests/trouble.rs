@@ -1,7 +1,7 @@
 //! Handlers that fail again, resolutions that are not taken, entries that are none.
 
 use super::*;
-use crate::client_error::ClientErrorKind;
+use crate::dead_letter::audit;
 use crate::testing::ProduceFault;
 
 #[tokio::test(start_paused = true)]
@@ -59,30 +59,63 @@ async fn stop_ends_the_replay_and_skip_settles_a_letter() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_unrecorded_letter_is_named_and_handled_again_by_the_next_replay() {
+async fn nothing_is_acted_on_while_the_audit_topic_takes_nothing() {
     let (cluster, depot) = with_letters(&["one", "two"]).await;
-    cluster.produce_down(resolutions::TOPIC);
+    cluster.produce_down(audit::TOPIC);
     let app = app(&cluster, &depot);
     let error = replay(&cluster, &app, Replay::new()).await.unwrap_err();
-    let ReplayError::NotRecorded { entry, error: client, report } = &error else { panic!("{error}") };
-    assert_eq!(client.kind, ClientErrorKind::TimedOutNotWritten);
-    assert!(error.to_string().contains(&entry.to_string()), "{error}");
-    assert_eq!((report.replayed, report.failed.len(), report.not_reached.len()), (0, 1, 1));
-    assert_eq!((depot.seen(), resolutions(&cluster)), (vec!["one".into()], 0));
+    assert!(error.to_string().starts_with("claiming the dead letters: "), "{error}");
+    assert_eq!((depot.seen(), resolutions(&cluster)), (vec![], vec![]));
+    assert_eq!(error.report().unwrap().not_reached.len(), 2);
 
-    cluster.produce_up(resolutions::TOPIC);
+    let kafka = kafka(&cluster);
+    for decided in [kafka.replay(Replay::new()).await, kafka.discard(Replay::new()).await] {
+        assert!(decided.is_err());
+    }
+    assert_eq!((open(&cluster).await.len(), cluster.records(TOPIC).len()), (2, 2));
+
+    cluster.produce_up(audit::TOPIC);
     let report = replay(&cluster, &app, Replay::new()).await.unwrap();
     assert_eq!((report.replayed, depot.seen()), (2, vec!["one".into(), "two".into()]));
 }
 
+/// A depot whose handler takes the topic of resolutions away while it runs.
+async fn break_while_handling(cluster: &Cluster, depot: &Depot) -> App {
+    let cluster_of_handler = cluster.clone();
+    let store_and_break = move |State(depot): State<Depot>, meta: Meta| {
+        cluster_of_handler.produce_down(resolutions::TOPIC);
+        store(State(depot), meta)
+    };
+    builder(cluster, depot).on("parcel.moved", store_and_break).build().unwrap()
+}
+
 #[tokio::test(start_paused = true)]
-async fn a_resolution_that_was_written_without_an_answer_counts_at_the_next_replay() {
+async fn an_unrecorded_letter_is_named_and_handled_again_by_the_next_replay() {
+    let (cluster, depot) = with_letters(&["one", "two"]).await;
+    let breaking = break_while_handling(&cluster, &depot).await;
+    let error = replay(&cluster, &breaking, Replay::new()).await.unwrap_err();
+    let ReplayError::NotRecorded { entry, report, .. } = &error else { panic!("{error}") };
+    assert!(error.to_string().contains(&entry.to_string()), "{error}");
+    assert_eq!((report.replayed, report.failed.len(), report.not_reached.len()), (0, 1, 1));
+    assert_eq!((depot.seen(), resolutions(&cluster)), (vec!["one".into()], vec![]));
+
+    cluster.produce_up(resolutions::TOPIC);
+    let report = replay(&cluster, &app(&cluster, &depot), Replay::new().take_over(true)).await.unwrap();
+    assert_eq!((report.replayed, depot.seen()), (2, vec!["one".into(), "two".into()]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resolution_that_was_written_without_an_answer_is_found_out_and_counts() {
     let (cluster, depot) = with_letters(&["one"]).await;
-    cluster.fail_produces(resolutions::TOPIC, 1, ProduceFault::WrittenButTimedOut);
-    let app = app(&cluster, &depot);
-    assert!(replay(&cluster, &app, Replay::new()).await.is_err());
+    let of_handler = cluster.clone();
+    let store_unanswered = move |State(depot): State<Depot>, meta: Meta| {
+        of_handler.fail_produces(resolutions::TOPIC, 1, ProduceFault::WrittenButTimedOut);
+        store(State(depot), meta)
+    };
+    let app = builder(&cluster, &depot).on("parcel.moved", store_unanswered).build().unwrap();
     let report = replay(&cluster, &app, Replay::new()).await.unwrap();
-    assert_eq!((report.resolved_before, depot.seen().len()), (1, 1), "{report}");
+    assert_eq!((report.replayed, report.failed.len()), (1, 0), "{report}");
+    assert_eq!((depot.seen().len(), resolutions(&cluster).len()), (1, 1));
 }
 
 /// As a killed process: the future is dropped between the handler's end and the acknowledgement.
@@ -92,11 +125,8 @@ async fn a_replay_that_dies_between_handling_and_recording_handles_that_letter_a
     let app = Arc::new(app(&cluster, &depot));
     let first = app.replay(Replay::new().max_letters(1)).await.unwrap();
     assert_eq!((first.replayed, depot.seen()), (1, vec!["one".into()]));
-    cluster.produce_down(resolutions::TOPIC);
-    let dies = tokio::spawn({
-        let app = app.clone();
-        async move { app.replay(Replay::new()).await.map(drop) }
-    });
+    let breaking = break_while_handling(&cluster, &depot).await;
+    let dies = tokio::spawn(async move { breaking.replay(Replay::new()).await.map(drop) });
     while depot.0.lock().unwrap().seen.is_empty() {
         tokio::task::yield_now().await; // keeps the clock where it is
     }
@@ -104,7 +134,9 @@ async fn a_replay_that_dies_between_handling_and_recording_handles_that_letter_a
     assert!(dies.await.unwrap_err().is_cancelled());
     assert_eq!(depot.seen(), ["three"]);
     cluster.produce_up(resolutions::TOPIC);
-    let last = replay(&cluster, &app, Replay::new()).await.unwrap();
+    let error = replay(&cluster, &app, Replay::new()).await.unwrap_err();
+    assert!(matches!(error, ReplayError::Claimed { .. }), "nobody knows yet that it is dead: {error}");
+    let last = replay(&cluster, &app, Replay::new().take_over(true)).await.unwrap();
     assert_eq!((last.resolved_before, last.replayed), (1, 2), "{last}");
     assert_eq!(depot.seen(), ["three", "two"]);
     assert_eq!(open(&cluster).await, [""; 0]);
@@ -179,7 +211,9 @@ async fn what_was_decided_about_another_letter_at_the_same_place_does_not_count(
     replay(&cluster, &app(&cluster, &depot), Replay::new()).await.unwrap();
     let anew = self::cluster();
     for topic in [DLQ, resolutions::TOPIC] {
-        for (at, record) in cluster.records(topic) {
+        for (at, record) in cluster.records(topic).into_iter().filter(|(_, record)| {
+            record.value.is_some() && !record.key.as_deref().unwrap_or_default().starts_with(b"claim")
+        }) {
             let value = String::from_utf8(record.value.unwrap().to_vec()).unwrap();
             let value = if topic == DLQ { value.replace(r#""id":"one""#, r#""id":"two""#) } else { value };
             let again = OutgoingRecord { key: record.key, ..self::record(topic, at.partition, &value) };

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::producer::Producer as _;
 
-use super::super::{Commit, CommitError, Producer as _, Transactions, Undelivered};
+use super::super::{Commit, CommitError, Delivery, Producer as _, Transactions, Undelivered};
 use super::committer::{native, place};
 use super::config::Settings;
 use super::errors;
@@ -31,7 +31,8 @@ pub(super) struct TransactionalProducer {
 
 /// What is certain about a transaction.
 pub(super) enum Ended {
-    Committed,
+    /// With where its records are.
+    Committed(Vec<Delivery>),
     /// Nothing of it is committed or will be seen.
     Aborted(CommitError),
     /// As before, and the producer is of no use any more.
@@ -55,28 +56,25 @@ impl TransactionalProducer {
         taken.map_err(|failed| self.error("taking it over", &failed))
     }
 
-    /// Writes the records, commits the entries in the name of the member, or does neither.
-    pub(super) fn transact(&self, commit: &Commit, membership: &Membership) -> Ended {
+    /// Writes the records, commits the entries in the name of the member where there is one, or does neither.
+    pub(super) fn transact(&self, commit: &Commit, membership: Option<&Membership>) -> Ended {
         let client = self.producer.client();
         if let Err(error) = client.begin_transaction() {
             return Ended::Broken(self.error("beginning", &failed(error)).into());
         }
         let until = Instant::now() + self.limit;
-        let written = self.write(&commit.records, until);
-        if let Err(error) = written {
-            return self.abort(error);
-        }
-        let list = match native(&commit.entries) {
-            Ok(list) => list,
-            Err(error) => return self.abort(errors::at(place(&commit.entries), &error).into()),
+        let written = match self.write(&commit.records, until) {
+            Ok(written) => written,
+            Err(error) => return self.abort(error),
         };
-        let sent = again(until, |left| raw::send_offsets(client, &list, membership, left));
-        if let Err(failed) = sent {
-            return self.abort(self.error(&place(&commit.entries), &failed).into());
+        if let Some(membership) = membership
+            && let Err(error) = self.send_offsets(commit, membership, until)
+        {
+            return self.abort(error);
         }
         let until = Instant::now() + self.limit;
         match again(until, |left| client.commit_transaction(left).map_err(failed)) {
-            Ok(()) => Ended::Committed,
+            Ok(()) => Ended::Committed(written),
             Err(failed) => {
                 let error = self.error(&place(&commit.entries), &failed);
                 // An abort that the brokers agree to is their word that it was not committed. With these two codes
@@ -94,14 +92,25 @@ impl TransactionalProducer {
         }
     }
 
-    fn write(&self, records: &[Arc<OutgoingRecord>], until: Instant) -> Result<(), CommitError> {
-        let (failure, failures) = mpsc::channel::<(usize, ClientError)>();
+    fn send_offsets(
+        &self,
+        commit: &Commit,
+        membership: &Membership,
+        until: Instant,
+    ) -> Result<(), CommitError> {
+        let at = || place(&commit.entries);
+        let list = native(&commit.entries).map_err(|error| errors::at(at(), &error))?;
+        let client = self.producer.client();
+        let sent = again(until, |left| raw::send_offsets(client, &list, membership, left));
+        Ok(sent.map_err(|failed| self.error(&at(), &failed))?)
+    }
+
+    fn write(&self, records: &[Arc<OutgoingRecord>], until: Instant) -> Result<Vec<Delivery>, CommitError> {
+        let (answer, answers) = mpsc::channel::<(usize, Result<Delivery, ClientError>)>();
         for (index, record) in records.iter().enumerate() {
-            let failure = failure.clone();
-            let done = move |answer: Result<_, Undelivered>| {
-                if let Err(Undelivered { error, .. }) = answer {
-                    let _ = failure.send((index, error)); // nobody waits any more
-                }
+            let answer = answer.clone();
+            let done = move |answered: Result<Delivery, Undelivered>| {
+                let _ = answer.send((index, answered.map_err(|undelivered| undelivered.error))); // nobody waits any more
             };
             if let Err(error) = self.producer.send(OutgoingRecord::clone(record), Box::new(done)) {
                 let refused = is_for_good(error.kind).then_some(index);
@@ -109,7 +118,13 @@ impl TransactionalProducer {
             }
         }
         let in_time = raw::flush(self.producer.client(), left(until));
-        let failed: Vec<_> = failures.try_iter().collect();
+        let (mut written, mut failed) = (Vec::with_capacity(records.len()), Vec::new());
+        for (index, answer) in answers.try_iter() {
+            match answer {
+                Ok(delivery) => written.push((index, delivery)),
+                Err(error) => failed.push((index, error)),
+            }
+        }
         // A batch that is too large is refused as a whole: its largest record is the one to go. What is told of the
         // others of a batch tells nothing.
         let size = |index: &usize| records.get(*index).map_or(0, |record| record.size_bytes());
@@ -119,7 +134,10 @@ impl TransactionalProducer {
         }
         match failed.into_iter().next() {
             Some((_, error)) => Err(error.into()),
-            None if in_time => Ok(()),
+            None if in_time && written.len() == records.len() => {
+                written.sort_by_key(|(index, _)| *index);
+                Ok(written.into_iter().map(|(_, delivery)| delivery).collect())
+            }
             None => {
                 let message = format!("{}: records had no answer within {:?}", self.place, self.limit);
                 Err(ClientError::new(Kind::TimedOut, message).into())

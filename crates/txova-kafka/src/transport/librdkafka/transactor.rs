@@ -135,8 +135,8 @@ impl Thread {
         // on now went on when the generation was read, so it is that generation's, and any later one is fenced.
         self.owned.check(&commit.entries)?;
         let Some(producer) = &self.producer else { return Err(closed().into()) };
-        match producer.transact(commit, &membership) {
-            Ended::Committed => Ok(()),
+        match producer.transact(commit, Some(&membership)) {
+            Ended::Committed(_) => Ok(()),
             Ended::Aborted(error) => Err(error),
             Ended::Broken(error) => {
                 self.producer = None;

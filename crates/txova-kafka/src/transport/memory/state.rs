@@ -151,6 +151,8 @@ pub(super) struct State {
     pub commits: Vec<CommitRecord>,
     /// Where each record was written, in order.
     pub written: Vec<(TopicPartition, i64)>,
+    /// The epoch of each ledger's newest holder.
+    pub ledgers: BTreeMap<String, u64>,
     pub broker_away: bool,
     pub random: Random,
     pub last_member: u64,
@@ -169,6 +171,7 @@ impl Default for State {
             last_transaction: 0,
             commits: Vec::new(),
             written: Vec::new(),
+            ledgers: BTreeMap::new(),
             broker_away: false,
             random: Random::new(0),
             last_member: 0,
