@@ -5,6 +5,7 @@ mod confirm;
 mod connection;
 mod demo;
 mod dev;
+mod dlq;
 mod doctor;
 mod events;
 mod failure;

@@ -18,7 +18,7 @@ use super::view::Screen;
 /// Partitions of a topic on the cluster inside the process, which keeps only 5 MiB of each.
 const MOCK_PARTITIONS: i32 = 12;
 /// Where a replay writes down what it did. A real cluster is asked to make it; the one inside the process cannot.
-const RESOLUTIONS: &str = "txova.dlq.resolutions";
+const DECISIONS: [&str; 2] = ["txova.dlq.resolutions", "txova.dlq.audit"];
 /// One try at reaching a broker; it is told when it fails.
 const TRY: Duration = Duration::from_secs(4);
 /// How long a broker that is not there is tried.
@@ -45,7 +45,7 @@ impl Cluster {
         let names = topic_names();
         let mut topics: Vec<(&str, i32)> =
             names.iter().map(|name| (name.as_str(), MOCK_PARTITIONS)).collect();
-        topics.push((RESOLUTIONS, 1));
+        topics.extend(DECISIONS.map(|topic| (topic, 1)));
         let mock = MockKafka::start(1, &topics).map_err(|error| {
             DemoError::Cluster(format!("the cluster inside the process does not start: {error}"))
         })?;
@@ -62,14 +62,18 @@ impl Cluster {
         let brokers = kafka.config().connection.brokers.join(",");
         reach(&kafka, &brokers, screen).await?;
         let profile = TopicProfile::development();
-        let missing = topic_names().into_iter().map(|name| NewTopic {
-            name,
+        let missing = topics::ALL.iter().map(|name| NewTopic {
+            name: (*name).to_owned(),
             partitions: profile.partitions,
             replication: i32::from(profile.replication),
             settings: vec![("retention.ms".to_owned(), profile.retention_ms.to_string())],
         });
         kafka
             .create_topics(missing.collect(), CREATE)
+            .await
+            .map_err(|error| DemoError::Cluster(error.to_string()))?;
+        kafka
+            .create_dead_letter_topics(&topics::ALL)
             .await
             .map_err(|error| DemoError::Cluster(error.to_string()))?;
         let run = Run::begun_at(txova_events::Time::now().unix_ms());
