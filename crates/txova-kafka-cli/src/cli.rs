@@ -45,7 +45,7 @@ enum Command {
     /// A cluster inside the process that stays up, with the platform's topics, to try things on.
     Dev(DevArgs),
     /// Dead letters: what failed and why, and sending it back to those who failed.
-    Dlq(DlqArgs),
+    Dlq(Box<DlqArgs>),
     /// The platform's events: their fields, topics and keys, and examples of them.
     Events(EventsArgs),
     /// Publishes events from JSON, held against the contract before any is sent.
@@ -103,7 +103,7 @@ pub(crate) fn run() -> ExitCode {
             Command::Doctor(args) => ended(doctor::run(args).await),
             Command::Soak(args) => ended(soak::run(args).await),
             Command::Topics(args) => ended(topics::run(args).await),
-            Command::Dlq(args) => ended(dlq::run(args).await),
+            Command::Dlq(args) => ended(dlq::run(*args).await),
             Command::Events(args) => ended(events::run(args)),
             Command::Publish(args) => ended(publish::run(args).await),
             Command::Tail(args) => ended(tail::run(args).await),

@@ -151,7 +151,7 @@ fn history(text: &mut String, audit: &[AuditRecord], paint: Paint) {
     }
     *text += &format!("{}\n", paint.faint("what was done"));
     for it in audit {
-        let at = it.at.map_or_else(|| "?".to_owned(), |at| moment(at));
+        let at = it.at.map_or_else(|| "?".to_owned(), moment);
         let why = if it.why.is_empty() { String::new() } else { format!(" ({})", it.why) };
         *text += &safe(&format!("  {at} {} by {}{why} {}", it.act, it.by, it.result));
         text.push('\n');
