@@ -203,7 +203,8 @@ impl Driver {
     pub(crate) async fn run(mut self) -> Ended {
         loop {
             self.feed();
-            let more = self.act();
+            // Acting can make room for what is held, and nothing else would say so.
+            let more = self.act() || self.held.as_ref().is_some_and(|held| held.fits(&self.engine));
             if self.engine.stop_reason().is_some() {
                 self.begin_close(self.settings.shutdown_timeout);
             }

@@ -34,6 +34,11 @@ impl Held {
         }
     }
 
+    /// Whether the record that found no room has some by now.
+    pub(super) fn fits(&self, engine: &Engine<Record>) -> bool {
+        self.waiting.as_ref().is_some_and(|waiting| engine.has_room(waiting.bytes))
+    }
+
     pub(super) fn feed(&mut self, engine: &mut Engine<Record>, handlers: &Handlers, now: Now) -> Fed {
         let incoming = |record| incoming(record, handlers);
         while let Some(incoming) = self.waiting.take().or_else(|| self.records.next().map(incoming)) {

@@ -88,3 +88,53 @@ async fn two_members_share_a_topic_and_every_record_is_handled_in_order_for_its_
     }
     assert_eq!(seen.all().len(), 300, "nothing is handled twice in a calm rebalance");
 }
+
+/// The record behind it found no room; the room comes from a partition that is given back at its deadline, of which
+/// nobody hears.
+#[tokio::test(start_paused = true)]
+async fn what_found_no_room_is_taken_when_a_partition_that_goes_makes_some() {
+    let (cluster, seen) = (cluster(2), Seen::default());
+    async fn handler(State(seen): State<Seen>, meta: Meta) {
+        seen.add(format!("{} of {}", meta.event_id.as_str(), meta.partition));
+        if meta.event_id.as_str().starts_with("endless") {
+            std::future::pending().await
+        }
+    }
+    let start = |cluster: &Cluster| {
+        let app = builder(cluster).on("*", handler).topics([TOPIC]).state(seen.clone());
+        let app = app.consumer(|consumer| {
+            (consumer.max_in_flight_records, consumer.concurrency) = (2, 2);
+            (consumer.revoke_timeout_ms, consumer.processing_timeout_ms) = (1_000, 3_600_000);
+        });
+        tokio::spawn(app.build().unwrap().run())
+    };
+    let at = |partition: i32, id: &str| {
+        let (key, value) = (Some(id.to_owned().into()), Some(envelope(id).into()));
+        let record = OutgoingRecord {
+            topic: TOPIC.into(),
+            partition: Some(partition),
+            key,
+            value,
+            ..OutgoingRecord::default()
+        };
+        cluster.produce(record).unwrap();
+    };
+    let apps = [start(&cluster), start(&cluster)];
+    cluster.wait_until(|cluster| cluster.members(GROUP).len() == 2).await;
+    let [first, second] = [0, 1].map(|number: usize| cluster.members(GROUP)[number].id);
+    let [stays, goes] = [1, 0].map(|partition| TopicPartition::new(TOPIC, partition));
+    for partition in [&stays, &goes] {
+        cluster.move_to(GROUP, partition, first).unwrap();
+    }
+    cluster.wait_until(|cluster| cluster.members(GROUP)[0].partitions.len() == 2).await;
+    at(0, "endless");
+    at(1, "endless too");
+    at(1, "next");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(seen.all().len(), 2);
+    cluster.move_to(GROUP, &goes, second).unwrap();
+    tokio::time::sleep(LONG).await;
+    assert_eq!(seen.all().len(), 4, "endless once more, and next: {:?}", seen.all());
+    assert!(seen.all().contains(&"next of 1".to_owned()));
+    apps.iter().for_each(|app| app.abort());
+}
