@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::engine::HeldHandlers;
 use crate::extract::Outgoing;
 use crate::outcome::{BatchOutcome, HandlerId, Outcome};
 use crate::record::{Record, TopicPartition};
@@ -29,6 +30,8 @@ pub(crate) struct Attempt {
     pub cancelled: CancellationToken,
     /// Where the handler publishes, in an app that commits in transactions.
     pub outgoing: Option<Outgoing>,
+    /// Handlers that must not run now: a record for one of them is answered with [`Outcome::Held`].
+    pub held: HeldHandlers,
 }
 
 /// Finds the handler of a record and runs it. Never panics for what is in the record; a panic of the handler itself

@@ -21,7 +21,8 @@ use tracing::{debug, info, warn};
 use crate::attempt::Dispatch;
 use crate::client_error::{ClientError, ClientErrorKind};
 use crate::engine::{
-    Action, CloseReport, DeadLetterOrder, Engine, Settings, Settled, Start, Status, StopReason, Ticket,
+    Action, BreakerChange, CloseReport, DeadLetterOrder, Engine, Settings, Settled, Start, Status,
+    StopReason, Ticket,
 };
 use crate::metrics::HandlerMetrics;
 use crate::outcome::{BatchOutcome, Outcome};
@@ -315,6 +316,7 @@ impl Driver {
                         }
                     });
                 }
+                Action::Breaker(change) => tell(&change),
                 Action::Close(mut entries) => {
                     entries.retain(|_| !broken(Mutation::ClosesWithoutCommit));
                     let (reply, answer) = oneshot::channel();
@@ -580,6 +582,19 @@ impl Driver {
                     return;
                 }
             }
+        }
+    }
+}
+
+fn tell(change: &BreakerChange) {
+    match change {
+        BreakerChange::Opened { handler, failure } => warn!(
+            %handler, class = %failure.class, error = %failure.message,
+            "a handler is held back: it fails record after record, so what it needs seems to be away; its records wait and \
+             one at a time is tried"
+        ),
+        BreakerChange::Healed { handler, records } => {
+            info!(%handler, records, "a handler is held back no more: what waited for it goes on");
         }
     }
 }

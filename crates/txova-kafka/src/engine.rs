@@ -10,7 +10,9 @@
 //! *attempts persist*, *sparse*, *close is bounded*.
 
 mod batch;
+mod breaker;
 mod commit;
+mod held;
 mod intake;
 mod leave;
 mod mutation;
@@ -33,21 +35,26 @@ use std::collections::{BinaryHeap, HashMap, VecDeque};
 use slab::Slab;
 
 use crate::outcome::Failure;
+#[cfg(doc)]
+use crate::outcome::Outcome;
 use crate::record::TopicPartition;
 use crate::transport::CommitEntry;
 
 pub(crate) use self::batch::BatchLimits;
+use self::breaker::Breakers;
 use self::commit::Commits;
 use self::leave::Leaving;
 use self::mutation::{Mutation, broken};
 use self::partition::Partition;
 use self::tally::Tally;
 
+pub(crate) use self::breaker::HeldHandlers;
+pub(crate) use self::held::BreakerChange;
 pub(crate) use self::intake::{Incoming, Offered};
 pub use self::leave::CloseReport;
 pub(crate) use self::leave::StopReason;
-pub(crate) use self::settings::{Retry, Settings};
-pub use self::status::{PartitionStatus, RecordState, Status, Stuck};
+pub(crate) use self::settings::{BreakerSettings, Retry, Settings};
+pub use self::status::{HeldHandler, PartitionStatus, RecordState, Status, Stuck};
 pub use self::tally::Counts;
 pub(crate) use self::time::{Moment, Now};
 
@@ -67,6 +74,7 @@ pub(crate) struct Engine<R> {
     bytes: usize,
     actions: VecDeque<Action<R>>,
     commits: Commits,
+    breakers: Breakers,
     leaving: Leaving,
     tally: Tally,
 }
@@ -92,6 +100,8 @@ pub(crate) enum Action<R> {
     Cancel(Ticket),
     /// Commit these and leave the group; answer with [`Engine::closed`].
     Close(Vec<CommitEntry>),
+    /// For the log: a handler is held back, or no more.
+    Breaker(BreakerChange),
 }
 
 /// A handler to run.
@@ -103,6 +113,8 @@ pub(crate) struct Start<R> {
     /// 1 for the first.
     pub attempt: u32,
     pub first_failure_ms: Option<i64>,
+    /// Handlers that must not run it: were it for one of them, the answer is [`Outcome::Held`].
+    pub held: HeldHandlers,
 }
 
 /// A dead letter to write.
@@ -143,12 +155,17 @@ struct Live<R> {
     lane: Option<u64>,
     /// Whose batches it goes with, while it has not failed.
     batch: Option<u32>,
+    /// Tells records of one key from others; a record without a key is a key of its own.
+    key: u64,
     /// The next record of the same lane.
     behind: Option<u32>,
     bytes: usize,
-    /// Failed attempts.
+    /// Failed attempts that count.
     attempts: u32,
     first_failure_ms: Option<i64>,
+    /// Failed attempts that do not, since they were in an outage, and when the first of them failed.
+    spared: u32,
+    first_spared_ms: Option<i64>,
     last_failure_ms: i64,
     /// How often its dead letter was not taken.
     dead_letter_tries: u32,
@@ -179,6 +196,8 @@ enum State {
     DeadLettering,
     /// Its dead letter was not taken; written again when its timer rings.
     DeadLetterDown,
+    /// Waits until its handler is held back no more, or for its turn as a probe.
+    Held,
 }
 
 impl<R: Clone> Engine<R> {
@@ -196,6 +215,7 @@ impl<R: Clone> Engine<R> {
             bytes: 0,
             actions: VecDeque::new(),
             commits: Commits::default(),
+            breakers: Breakers::default(),
             leaving: Leaving::default(),
             tally: Tally::default(),
         }
@@ -217,7 +237,8 @@ impl<R: Clone> Engine<R> {
     /// When to ask again if nothing happens before.
     pub(crate) fn wake_at(&self) -> Option<Moment> {
         let timer = self.timers.peek().map(|Reverse((at, _))| *at);
-        [timer, self.commits.wake_at(), self.leaving.wake_at()].into_iter().flatten().min()
+        let probe = self.probe_at().filter(|_| self.may_begin());
+        [timer, probe, self.commits.wake_at(), self.leaving.wake_at()].into_iter().flatten().min()
     }
 
     /// The record under way that `ticket` names; `None` when its assignment is over or it is settled.

@@ -39,7 +39,7 @@ pub use context::{Context, TraceContext};
 pub use dead_letter::{
     AuditRecord, Claim, DeadLetterEntry, EntryPlace, EntryPlaceError, Resolution, ResolutionState, Selection,
 };
-pub use engine::{CloseReport, Counts, PartitionStatus, RecordState, Status, Stuck};
+pub use engine::{CloseReport, Counts, HeldHandler, PartitionStatus, RecordState, Status, Stuck};
 pub use extract::{Attempt, Event, FromEvent, Incoming, Meta, Needs, PerBatch, Raw, State, Tx};
 pub use handler::Handler;
 pub use kafka::{FailingRecord, Kafka, KafkaError, Lag};

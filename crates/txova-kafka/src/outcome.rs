@@ -214,6 +214,8 @@ pub(crate) enum Outcome {
     Handled(HandlerId),
     /// It did not: an error, a panic, a timeout, bytes that are no event. The class says what comes next.
     Failed(Box<Failure>),
+    /// The handler is held back and was not run.
+    Held(HandlerId),
 }
 
 /// How one run over a batch ended.

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use crate::batch::Batching;
 use crate::config::ConsumerConfig;
 use crate::driver::{DriverSettings, Publishing};
-use crate::engine::{BatchLimits, Retry, Settings};
+use crate::engine::{BatchLimits, BreakerSettings, Retry, Settings};
 use crate::handler::Handler;
 use crate::kafka::{Kafka, KafkaError};
 use crate::outcome::{ErrorClass, HandlerError};
@@ -294,6 +294,11 @@ fn driver_settings(consumer: &ConsumerConfig, group: Arc<str>) -> DriverSettings
                 max_elapsed: consumer.retry_max_elapsed_ms.map(ms),
                 seed: u64::from(std::process::id()),
             },
+            breaker: consumer.breaker_enabled.then_some(BreakerSettings {
+                failures: consumer.breaker_failures,
+                keys: consumer.breaker_keys,
+                share: consumer.breaker_share,
+            }),
             commit_every_records: consumer.commit_every_records,
             commit_interval: ms(consumer.commit_interval_ms),
             ..Settings::default()

@@ -18,6 +18,7 @@ mod batches;
 mod close;
 mod exactly_once;
 mod layers;
+mod outage;
 mod plain;
 mod policies;
 mod range;

@@ -292,6 +292,14 @@ impl Check<'_> {
             ),
         );
         self.refuse_if(
+            consumer.breaker_keys > consumer.breaker_failures,
+            "consumer.breaker_keys",
+            format!(
+                "expected at most breaker_failures, {}: so many records have no more keys",
+                consumer.breaker_failures
+            ),
+        );
+        self.refuse_if(
             consumer.concurrency > consumer.max_in_flight_records,
             "consumer.concurrency",
             format!(

@@ -35,6 +35,18 @@ pub struct ConsumerConfig {
     /// Share of a wait that is left to chance, so that records that failed together are not tried together: with
     /// 0.2 a wait of 1 s becomes 0.8 to 1.2 s.
     pub retry_backoff_jitter: f64,
+    /// Whether a handler whose world is away is held back, so that an outage ends in no dead letters. It is held back
+    /// when it fails `breaker_failures` records in a row in the same way, or when so many of its last records, and
+    /// `breaker_share` of them, were to be dead-lettered; of `breaker_keys` keys at least. Its records then wait, and
+    /// spend no attempts; one at a time is tried, with the back-off of a retry, until one succeeds. Permanent failures
+    /// are dead-lettered all the same; what is no event never counts.
+    pub breaker_enabled: bool,
+    /// Records in a row that a handler fails before it is held back; its last records are five times as many.
+    pub breaker_failures: u32,
+    /// Keys that these records are of, at least: one that is broken holds nobody back.
+    pub breaker_keys: u32,
+    /// Share of a handler's last records that are to be dead-lettered, before it is held back.
+    pub breaker_share: f64,
     /// How long one attempt of a handler may take; after it, a transient failure.
     pub processing_timeout_ms: u64,
     /// After this long without a heartbeat the group gives this member's partitions to others.
@@ -86,6 +98,10 @@ impl Default for ConsumerConfig {
             retry_backoff_max_ms: 60_000,
             retry_max_elapsed_ms: None,
             retry_backoff_jitter: 0.2,
+            breaker_enabled: true,
+            breaker_failures: 20,
+            breaker_keys: 3,
+            breaker_share: 0.5,
             processing_timeout_ms: 30_000,
             session_timeout_ms: 30_000,
             heartbeat_interval_ms: 10_000,

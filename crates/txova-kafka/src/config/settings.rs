@@ -310,6 +310,13 @@ pub(super) static SETTINGS: &[Setting] = &[
         |config| config.consumer.retry_backoff_jitter,
         |config, share| config.consumer.retry_backoff_jitter = share
     ),
+    flag!(consumer.breaker_enabled),
+    number!(consumer.breaker_failures, "records", 2..=1_000),
+    number!(consumer.breaker_keys, "keys", 1..=1_000),
+    setting!(Share, consumer.breaker_share, |config| config.consumer.breaker_share, |config, share| config
+        .consumer
+        .breaker_share =
+        share),
     number!(consumer.processing_timeout_ms, "ms", 1..=24 * HOUR),
     number!(consumer.session_timeout_ms, "ms", 1_000..=HOUR),
     number!(consumer.heartbeat_interval_ms, "ms", 100..=HOUR),

@@ -194,6 +194,7 @@ fn attempt(
         deadline,
         cancelled,
         outgoing,
+        held: start.held.filter(|_| !broken(Mutation::RunsTheHeld)),
     }
 }
 

@@ -56,6 +56,8 @@ pub(crate) enum Mutation {
     ForgetsAborted,
     /// What a transaction has committed is written in the next once more.
     CommitsTwice,
+    /// Handlers that are held back run.
+    RunsTheHeld,
 }
 
 #[cfg(not(test))]

@@ -47,7 +47,7 @@ impl Named {
     ) -> BatchOutcome {
         let outcome = ran.unwrap_or_else(|end| BatchOutcome::Whole(self.cut_short(end, limit)));
         match &outcome {
-            BatchOutcome::Whole(Outcome::Handled(_)) => {}
+            BatchOutcome::Whole(Outcome::Handled(_) | Outcome::Held(_)) => {}
             BatchOutcome::Whole(Outcome::Failed(failure)) if offsets.len() < 2 => {
                 self.tell(self.record.offset, failure);
             }

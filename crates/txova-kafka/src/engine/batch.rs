@@ -3,8 +3,9 @@
 
 use std::time::Duration;
 
-use crate::outcome::{BatchOutcome, ErrorClass, Failure, Outcome};
+use crate::outcome::{BatchOutcome, ErrorClass, Failure, HandlerId, Outcome};
 
+use super::breaker::HeldHandlers;
 use super::mutation::{Mutation, broken};
 use super::partition::Ready;
 use super::time::{Moment, Now};
@@ -134,9 +135,18 @@ impl<R: Clone> Engine<R> {
         }
     }
 
-    pub(super) fn begin_batch(&mut self, records: Vec<u32>, now: Now) -> Option<Vec<Start<R>>> {
+    pub(super) fn begin_batch(
+        &mut self,
+        records: Vec<u32>,
+        held: &HeldHandlers,
+        now: Now,
+    ) -> Option<Vec<Start<R>>> {
         let states = std::iter::once(State::Running).chain(std::iter::repeat(State::Batched));
-        records.into_iter().zip(states).map(|(index, state)| self.begin(index, state, now)).collect()
+        records
+            .into_iter()
+            .zip(states)
+            .map(|(index, state)| self.begin(index, state, held.clone(), now))
+            .collect()
     }
 
     /// A run over a batch has ended; the tickets are those of its start, in order. Answers with the records it has handled.
@@ -151,7 +161,8 @@ impl<R: Clone> Engine<R> {
             return Vec::new();
         };
         let slot = live.partition;
-        self.run_ended(slot, tickets.len());
+        let is_unrun = matches!(outcome, BatchOutcome::Whole(Outcome::Held(_)));
+        self.run_ended(slot, tickets.len(), is_unrun);
         match outcome {
             BatchOutcome::Whole(Outcome::Failed(failure)) if tickets.len() > 1 && splits(&failure) => {
                 self.split(tickets, &failure, now);
@@ -186,7 +197,7 @@ impl<R: Clone> Engine<R> {
             }
             match outcome {
                 Some(_) if broken(Mutation::BatchSettlesFailed) => self.settle(ticket.index, now),
-                Some(outcome) => settled.extend(self.heard(*ticket, outcome, now)),
+                Some(outcome) => settled.extend(self.heard(*ticket, outcome, None, now)),
                 None => {
                     live.state = State::Waiting;
                     self.hold_back(*ticket);
@@ -201,6 +212,9 @@ impl<R: Clone> Engine<R> {
     /// A failure of the whole is that of no record in particular: it counts for each, is the last of none, and from now on
     /// each is handled alone.
     fn split(&mut self, tickets: &[Ticket], failure: &Failure, now: Now) {
+        if let Some(handler) = self.waits_in_outage(failure) {
+            return self.wait_together(tickets, handler, failure, now);
+        }
         let retry = self.settings.retry_by(failure.by).clone();
         let spoils = broken(Mutation::BatchSpoilsAll);
         let mut slot = None;
@@ -217,7 +231,7 @@ impl<R: Clone> Engine<R> {
             }
             self.hold_back(*ticket);
             match failure.class {
-                _ if spoils => self.failed(*ticket, Box::new(failure.clone()), now),
+                _ if spoils => self.failed(*ticket, Box::new(failure.clone()), None, now),
                 ErrorClass::Transient => self.back_off(*ticket, at),
                 _ => self.make_ready(ticket.index, now),
             }
@@ -226,6 +240,17 @@ impl<R: Clone> Engine<R> {
             partition.changed = true;
         }
         self.commits.touched(now, &self.settings);
+    }
+
+    /// A batch failed that ran when its handler came to be held back: it is the world's fault, and nobody is to blame.
+    fn wait_together(&mut self, tickets: &[Ticket], handler: HandlerId, failure: &Failure, now: Now) {
+        for ticket in tickets {
+            let Some(live) = self.find(*ticket) else { continue };
+            if live.state != State::Waiting {
+                self.hold_back(*ticket);
+                self.wait_after_failure(*ticket, handler, Box::new(failure.clone()), now);
+            }
+        }
     }
 
     /// What is behind this record in its lane, and in its batch, waits for it.

@@ -279,7 +279,9 @@ impl<R: Clone> Engine<R> {
             }
             if live.state == State::Running {
                 self.running -= 1;
-                self.actions.push_back(Action::Cancel(Ticket { index, serial: live.serial }));
+                let ticket = Ticket { index, serial: live.serial };
+                self.breakers.lost(ticket);
+                self.actions.push_back(Action::Cancel(ticket));
             }
         }
     }

@@ -60,6 +60,20 @@ pub(super) enum Mutation {
     GivesBackDuringTransaction,
     /// Records start although a transaction's worth of them waits.
     OverfillsTransactions,
+    /// A handler that always fails is never held back.
+    NeverHoldsBack,
+    /// What fails while its handler is held back spends its attempts and is dead-lettered.
+    DeadLettersTheOutage,
+    /// Records of a handler that is held back start.
+    StartsTheHeld,
+    /// What waited for a handler is forgotten when it heals.
+    ForgetsTheHeld,
+    /// A handler that is held back is never probed.
+    NeverProbes,
+    /// A probe that failed is the next one again, whatever else waits.
+    ProbesTheSameAgain,
+    /// Any success heals, also one that began before.
+    HealsByAnySuccess,
 }
 
 #[cfg(not(test))]

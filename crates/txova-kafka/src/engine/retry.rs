@@ -4,8 +4,9 @@
 use std::cmp::Reverse;
 
 use crate::client_error::ClientError;
-use crate::outcome::{ErrorClass, Failure, Outcome};
+use crate::outcome::{ErrorClass, Failure, HandlerId, Outcome};
 
+use super::held::Judged;
 use super::leave::StopReason;
 use super::mutation::{Mutation, broken};
 use super::partition::Pinned;
@@ -17,43 +18,66 @@ impl<R: Clone> Engine<R> {
     pub(crate) fn outcome(&mut self, ticket: Ticket, outcome: Outcome, now: Now) -> Option<Settled> {
         let live = self.find(ticket).filter(|live| live.state == State::Running)?;
         let slot = live.partition;
-        self.run_ended(slot, 1);
-        self.heard(ticket, outcome, now)
+        let probed = self.breakers.take_probe(ticket);
+        self.run_ended(slot, 1, matches!(outcome, Outcome::Held(_)));
+        self.heard(ticket, outcome, probed, now)
     }
 
-    /// What a handler said of one record, alone or in a batch.
-    pub(super) fn heard(&mut self, ticket: Ticket, outcome: Outcome, now: Now) -> Option<Settled> {
+    /// What a handler said of one record, alone or in a batch; `probed` where it was a probe.
+    pub(super) fn heard(
+        &mut self,
+        ticket: Ticket,
+        outcome: Outcome,
+        probed: Option<HandlerId>,
+        now: Now,
+    ) -> Option<Settled> {
         match outcome {
-            Outcome::Handled(_) => {
+            Outcome::Handled(handler) => {
                 let (slot, offset) = self.find(ticket).map(|live| (live.partition, live.offset))?;
                 self.count(slot).handled += 1;
+                self.succeeded(Some(handler), probed, now);
                 self.settle(ticket.index, now);
                 let partition = self.partitions.get(slot)?;
                 let (name, epoch) = (partition.name.clone(), partition.epoch);
                 Some(Settled { ticket, partition: name, epoch, offset })
             }
             Outcome::Failed(failure) => {
-                self.failed(ticket, failure, now);
+                self.failed(ticket, failure, probed, now);
+                None
+            }
+            Outcome::Held(handler) => {
+                self.came_back(ticket, handler, now);
                 None
             }
         }
     }
 
-    pub(super) fn run_ended(&mut self, slot: usize, records: usize) {
+    /// A handler has ended, or was not run at all.
+    pub(super) fn run_ended(&mut self, slot: usize, records: usize, is_unrun: bool) {
+        match is_unrun {
+            true => self.count(slot).started -= 1,
+            false => self.leaving.ended(),
+        }
         self.running -= 1;
         self.with_handlers -= records;
-        self.leaving.ended();
         if let Some(partition) = self.partitions.get_mut(slot) {
             partition.running -= 1;
         }
     }
 
-    pub(super) fn failed(&mut self, ticket: Ticket, failure: Box<Failure>, now: Now) {
+    pub(super) fn failed(
+        &mut self,
+        ticket: Ticket,
+        failure: Box<Failure>,
+        probed: Option<HandlerId>,
+        now: Now,
+    ) {
         let retry = self.settings.retry_by(failure.by).clone();
         let Some(live) = self.find(ticket) else { return };
         let slot = live.partition;
         if failure.class == ErrorClass::Skip {
             self.count(slot).skipped += 1;
+            self.succeeded(failure.by, probed, now);
             return self.settle(ticket.index, now);
         }
         let offset = live.offset;
@@ -63,13 +87,21 @@ impl<R: Clone> Engine<R> {
             let partition = self.partitions.get(slot).map(|partition| partition.name.clone());
             return self.stop(StopReason::Handler { partition, offset, failure });
         }
-        let first_ms = live.count_failure(now);
-        let at = retry.at(now.at, live.attempts, live.jitter_place(), failure.retry_after);
+        let attempts = live.attempts + 1;
+        let first_ms = live.first_failure_ms.unwrap_or(now.unix_ms);
+        let at = retry.at(now.at, attempts, live.jitter_place(), failure.retry_after);
         let elapsed_ms =
             now.unix_ms.saturating_sub(first_ms).saturating_add(at.since(now.at).as_millis() as i64);
-        let exhausted = live.attempts > retry.max_retries
+        let exhausted = attempts > retry.max_retries
             || retry.max_elapsed.is_some_and(|limit| i128::from(elapsed_ms) > limit.as_millis() as i128);
         let again = failure.class == ErrorClass::Transient && !exhausted;
+        if let Judged::Waits(handler) = self.judge(ticket, &failure, !again, probed, now)
+            && !broken(Mutation::DeadLettersTheOutage)
+        {
+            return self.wait_after_failure(ticket, handler, failure, now);
+        }
+        let Some(live) = self.find(ticket) else { return };
+        live.count_failure(now);
         live.failure = Some(failure);
         if again {
             self.back_off(ticket, at);
@@ -109,8 +141,8 @@ impl<R: Clone> Engine<R> {
         let Some(failure) = live.failure.as_deref().cloned() else { return };
         live.state = State::DeadLettering;
         let slot = live.partition;
-        let (record, attempts) = (live.record.clone(), live.attempts);
-        let (first_failure_ms, last_failure_ms) = (live.first_failure_ms, live.last_failure_ms);
+        let (record, attempts) = (live.record.clone(), live.tries());
+        let (first_failure_ms, last_failure_ms) = (live.first_try_failed_ms(), live.last_failure_ms);
         let Some(partition) = self.partitions.get_mut(slot) else { return };
         partition.dead_lettering += 1;
         self.actions.push_back(Action::DeadLetter(Box::new(DeadLetterOrder {
@@ -139,6 +171,7 @@ impl<R: Clone> Engine<R> {
         match answer {
             Ok(()) => {
                 partition.pinned = None;
+                self.breakers.unblock();
                 self.count(slot).dead_lettered += 1;
                 self.settle(ticket.index, now);
                 self.enter_rotation(slot);
@@ -168,7 +201,10 @@ impl<R: Clone> Engine<R> {
                 continue;
             }
             match state {
-                State::BackingOff => self.make_ready(ticket.index, now),
+                State::BackingOff => match self.held_by(ticket.index) {
+                    Some((handler, ticket)) => self.wait_for(handler, ticket, now),
+                    None => self.make_ready(ticket.index, now),
+                },
                 State::Gathering => self.close_batch_in_time(ticket),
                 State::DeadLetterDown if broken(Mutation::HandlesAgainWhenDeadLetterFails) => {
                     self.make_ready(ticket.index, now);
@@ -181,14 +217,28 @@ impl<R: Clone> Engine<R> {
 }
 
 impl<R> Live<R> {
-    /// One attempt more has failed. Answers when the first did. From now on it is handled alone: it is known to be able
-    /// to spoil a batch.
-    pub(super) fn count_failure(&mut self, now: Now) -> i64 {
+    /// One attempt more has failed. From now on it is handled alone: it is known to be able to spoil a batch.
+    pub(super) fn count_failure(&mut self, now: Now) {
         self.attempts += 1;
         self.batch = None;
         self.since = now.at;
         self.last_failure_ms = now.unix_ms;
-        *self.first_failure_ms.get_or_insert(now.unix_ms)
+        self.first_failure_ms.get_or_insert(now.unix_ms);
+    }
+
+    /// So many attempts more, which failed by now, were in an outage.
+    pub(super) fn spare(&mut self, attempts: u32, first_ms: i64) {
+        self.spared = self.spared.saturating_add(attempts);
+        self.first_spared_ms.get_or_insert(first_ms);
+    }
+
+    /// Attempts that failed here and before, whatever for.
+    pub(super) fn tries(&self) -> u32 {
+        self.attempts.saturating_add(self.spared)
+    }
+
+    pub(super) fn first_try_failed_ms(&self) -> Option<i64> {
+        self.first_failure_ms.into_iter().chain(self.first_spared_ms).min()
     }
 
     /// Where its jitter comes from.

@@ -24,6 +24,8 @@ pub(crate) struct Settings {
     pub retry_of: HashMap<HandlerId, Retry>,
     /// How large batches may get, and how long they fill; records name theirs by its place here.
     pub batches: Vec<BatchLimits>,
+    /// When a handler is held back; `None` for never.
+    pub breaker: Option<BreakerSettings>,
     /// A commit is due after so many settled records …
     pub commit_every_records: usize,
     /// … or this long after the first of them.
@@ -35,6 +37,17 @@ pub(crate) struct Settings {
     pub max_metadata_bytes: usize,
     /// Offsets between a partition's commit position and the last record taken, before intake pauses.
     pub max_window: i64,
+}
+
+/// When a handler that fails is held back, as `engine/breaker.rs` says.
+#[derive(Clone, Debug)]
+pub(crate) struct BreakerSettings {
+    /// Records that fail in a row, or are to be dead-lettered among the recent ones.
+    pub failures: u32,
+    /// Keys they must be of.
+    pub keys: u32,
+    /// Share of the recent records that is to be dead-lettered, 0 to 1.
+    pub share: f64,
 }
 
 /// When a failed record is tried again, and when no more.
@@ -69,6 +82,7 @@ impl Default for Settings {
             retry: Retry::default(),
             retry_of: HashMap::new(),
             batches: Vec::new(),
+            breaker: None,
             commit_every_records: 1_000,
             commit_interval: Duration::from_millis(200),
             transactions: false,

@@ -1,5 +1,7 @@
-//! What starts next: partitions in turn, and in each the oldest record that waits for no other.
+//! What starts next: probes of handlers held back, then partitions in turn, and in each the oldest record that waits for
+//! no other.
 
+use super::breaker::HeldHandlers;
 use super::mutation::{Mutation, broken};
 use super::partition::Ready;
 use super::time::Now;
@@ -51,12 +53,12 @@ impl<R: Clone> Engine<R> {
     }
 
     pub(super) fn start_next(&mut self, now: Now) -> Option<Action<R>> {
-        if self.leaving.wants_to_stop() {
-            return None;
-        }
-        while self.running < self.settings.concurrency {
+        while self.may_begin() {
+            if let Some(probe) = self.next_probe(now) {
+                return Some(Action::Start(probe));
+            }
             let slot = *self.rotation.front()?;
-            if self.overfills_a_transaction(slot) {
+            if self.overfills_a_transaction(self.next_run(slot)) {
                 return None;
             }
             self.rotation.pop_front();
@@ -66,23 +68,49 @@ impl<R: Clone> Engine<R> {
                 continue;
             }
             let Some(run) = partition.ready.pop_front() else { continue };
-            let action = match run {
-                Ready::One(index) => self.begin(index, State::Running, now).map(Action::Start),
-                Ready::Batch(indexes) => self.begin_batch(indexes, now).map(Action::StartBatch),
-            };
-            if let Some(partition) = self.partitions.get_mut(slot) {
-                partition.running += 1;
-            }
-            self.running += 1;
-            self.count(slot).started += 1;
             self.enter_rotation(slot);
-            return action;
+            let held = self.breakers.names().filter(|_| !broken(Mutation::StartsTheHeld));
+            return match run {
+                Ready::One(index) => {
+                    if let Some((handler, ticket)) = self.held_by(index) {
+                        self.wait_for(handler, ticket, now);
+                        continue;
+                    }
+                    self.run_begins(slot);
+                    self.begin(index, State::Running, held, now).map(Action::Start)
+                }
+                Ready::Batch(indexes) => {
+                    self.run_begins(slot);
+                    self.begin_batch(indexes, &held, now).map(Action::StartBatch)
+                }
+            };
         }
         None
     }
 
+    /// Whether anything may begin at all.
+    pub(super) fn may_begin(&self) -> bool {
+        !self.leaving.wants_to_stop()
+            && self.running < self.settings.concurrency
+            && !self.overfills_a_transaction(1)
+    }
+
+    pub(super) fn run_begins(&mut self, slot: usize) {
+        if let Some(partition) = self.partitions.get_mut(slot) {
+            partition.running += 1;
+        }
+        self.running += 1;
+        self.count(slot).started += 1;
+    }
+
     /// With a handler from now on.
-    pub(super) fn begin(&mut self, index: u32, state: State, now: Now) -> Option<Start<R>> {
+    pub(super) fn begin(
+        &mut self,
+        index: u32,
+        state: State,
+        held: HeldHandlers,
+        now: Now,
+    ) -> Option<Start<R>> {
         let live = self.live.get_mut(index as usize)?;
         live.state = state;
         live.since = now.at;
@@ -91,22 +119,27 @@ impl<R: Clone> Engine<R> {
             ticket: Ticket { index, serial: live.serial },
             partition: self.partitions.get(live.partition)?.name.clone(),
             record: live.record.clone(),
-            attempt: live.attempts + 1,
-            first_failure_ms: live.first_failure_ms,
+            attempt: live.tries() + 1,
+            first_failure_ms: live.first_try_failed_ms(),
+            held,
         })
     }
-    /// Whether the next run of a partition must wait for a commit: with what is settled and what may settle soon its records
-    /// would be more than one transaction has. So none grows however long the one before it takes, and what one that failed
-    /// leaves to the next is no more than as much again. A run that is more by itself starts alone.
-    fn overfills_a_transaction(&self, slot: usize) -> bool {
+
+    /// How many records the next run of a partition has.
+    fn next_run(&self, slot: usize) -> usize {
+        match self.partitions.get(slot).and_then(|partition| partition.ready.front()) {
+            Some(Ready::Batch(indexes)) => indexes.len(),
+            Some(Ready::One(_)) | None => 1,
+        }
+    }
+
+    /// Whether a run of so many records must wait for a commit: with what is settled and what may settle soon they would be
+    /// more than one transaction has. So none grows however long the one before it takes, and what one that failed leaves to
+    /// the next is no more than as much again. A run that is more by itself starts alone.
+    fn overfills_a_transaction(&self, records: usize) -> bool {
         if !self.settings.transactions || broken(Mutation::OverfillsTransactions) {
             return false;
         }
-        let next = self.partitions.get(slot).and_then(|partition| partition.ready.front());
-        let records = match next {
-            Some(Ready::Batch(indexes)) => indexes.len(),
-            Some(Ready::One(_)) | None => 1,
-        };
         let most = self.settings.commit_every_records;
         let waiting = self.commits.waiting() + self.with_handlers;
         let uncommitted = waiting + self.commits.under_way();

@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use crate::record::TopicPartition;
 
+use crate::outcome::ErrorClass;
+
+use super::breaker::Open;
 use super::time::Moment;
-use super::{Counts, Engine, State};
+use super::{Counts, Engine, State, Ticket};
 
 /// What an app has in hand.
 #[derive(Clone, Debug, Default)]
@@ -20,10 +23,32 @@ pub struct Status {
     pub in_flight_records: usize,
     /// Bytes of them.
     pub in_flight_bytes: usize,
+    /// Handlers that are held back because their world seems to be away.
+    pub held_handlers: Vec<HeldHandler>,
     /// What happened since the start.
     pub counts: Counts,
     /// The same for each topic that was ever assigned; commits belong to none.
     pub topics: Vec<(Arc<str>, Counts)>,
+}
+
+/// A handler that nothing starts for but a probe at a time: what it needs seems to be away.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct HeldHandler {
+    /// Its name.
+    pub handler: Arc<str>,
+    /// How long.
+    pub since: Duration,
+    /// Records that wait for it, the probe among them.
+    pub records: usize,
+    /// Probes that failed in a row and could have passed.
+    pub failed_probes: u32,
+    /// Until the next probe; `None` while one runs or no record waits.
+    pub next_probe_in: Option<Duration>,
+    /// The class of the last failure.
+    pub class: ErrorClass,
+    /// What it said.
+    pub last_error: String,
 }
 
 /// One assigned partition.
@@ -84,6 +109,8 @@ pub enum RecordState {
     DeadLettering,
     /// Its dead letter was not taken and is written again later.
     DeadLetterDown,
+    /// Its handler is held back.
+    Held,
 }
 
 impl<R: Clone> Engine<R> {
@@ -98,8 +125,25 @@ impl<R: Clone> Engine<R> {
             running: self.running,
             in_flight_records: self.live.len(),
             in_flight_bytes: self.bytes,
+            held_handlers: self.breakers.open().map(|(_, open)| self.held_handler(open, now)).collect(),
             counts: self.tally.all(),
             topics: self.tally.by_topic(),
+        }
+    }
+
+    fn held_handler(&self, open: &Open, now: Moment) -> HeldHandler {
+        let waits = |ticket: &&Ticket| {
+            self.live.get(ticket.index as usize).is_some_and(|live| live.serial == ticket.serial)
+        };
+        let idle = open.probe.is_none() && !open.waiting.is_empty();
+        HeldHandler {
+            handler: open.failure.handler.clone(),
+            since: now.since(open.since),
+            records: open.waiting.iter().chain(&open.probe).filter(waits).count(),
+            failed_probes: open.failed_probes,
+            next_probe_in: idle.then(|| open.probe_at.since(now)),
+            class: open.failure.class,
+            last_error: open.failure.message.clone(),
         }
     }
 
@@ -122,9 +166,10 @@ impl<R: Clone> Engine<R> {
                     State::BackingOff => RecordState::BackingOff,
                     State::DeadLettering => RecordState::DeadLettering,
                     State::DeadLetterDown => RecordState::DeadLetterDown,
+                    State::Held => RecordState::Held,
                 },
                 since: now.since(live.since),
-                attempts: live.attempts,
+                attempts: live.tries(),
                 handler: live.failure.as_ref().map(|failure| failure.handler.clone()),
                 last_error: live.failure.as_ref().map(|failure| failure.told().to_owned()),
             });

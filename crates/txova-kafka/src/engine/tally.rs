@@ -30,6 +30,8 @@ pub struct Counts {
     pub commit_failures: u64,
     /// Records that came again and were known to be settled.
     pub known: u64,
+    /// Times a handler was held back because its world seemed to be away.
+    pub holds: u64,
 }
 
 /// The counts of every topic that was ever assigned, and those that belong to none.
@@ -52,7 +54,7 @@ impl Tally {
         }))
     }
 
-    /// For what belongs to no topic: commits.
+    /// For what belongs to no topic: commits, and handlers held back.
     pub(super) fn rest(&mut self) -> &mut Counts {
         &mut self.rest
     }
@@ -80,6 +82,7 @@ impl Counts {
             commits: self.commits + other.commits,
             commit_failures: self.commit_failures + other.commit_failures,
             known: self.known + other.known,
+            holds: self.holds + other.holds,
         }
     }
 }

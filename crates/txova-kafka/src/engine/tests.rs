@@ -4,6 +4,7 @@
 
 mod attempts;
 mod batches;
+mod breaker;
 mod commits;
 mod invariants;
 mod known_bugs;

@@ -42,6 +42,9 @@ impl HandlerMetrics {
     }
 
     pub(crate) fn ran(&self, took: Duration, outcome: &Outcome) {
+        if matches!(outcome, Outcome::Held(_)) {
+            return; // it did not run
+        }
         let Some(one) = self.of(by(outcome)) else { return };
         one.seconds.record(took);
         one.count(outcome, 1);
@@ -50,6 +53,7 @@ impl HandlerMetrics {
     /// One run over a batch of so many records.
     pub(crate) fn ran_batch(&self, took: Duration, outcome: &BatchOutcome, records: usize) {
         let handler = match outcome {
+            BatchOutcome::Whole(Outcome::Held(_)) => return,
             BatchOutcome::Whole(outcome) => by(outcome),
             BatchOutcome::Parts { by, .. } => Some(*by),
         };
@@ -72,7 +76,7 @@ impl HandlerMetrics {
 
 fn by(outcome: &Outcome) -> Option<HandlerId> {
     match outcome {
-        Outcome::Handled(by) => Some(*by),
+        Outcome::Handled(by) | Outcome::Held(by) => Some(*by),
         Outcome::Failed(failure) => failure.by,
     }
 }
@@ -80,7 +84,7 @@ fn by(outcome: &Outcome) -> Option<HandlerId> {
 impl One {
     fn count(&self, outcome: &Outcome, records: usize) {
         let counter = match outcome {
-            Outcome::Handled(_) => &self.ok,
+            Outcome::Handled(_) | Outcome::Held(_) => &self.ok,
             Outcome::Failed(failure) => self.of_class(failure.class),
         };
         counter.increment(records as u64);

@@ -99,6 +99,10 @@ impl Run {
         let skipped = match guarded(dispatch, attempt, handlers.limit).await {
             Outcome::Handled(_) => None,
             Outcome::Failed(failure) if failure.class == ErrorClass::Skip => Some(failure.message),
+            Outcome::Held(_) => {
+                let reason = "its handler is held back".to_owned(); // only an engine holds one back
+                return self.note_failure(desk, pick, picked, reason).await;
+            }
             Outcome::Failed(failure) => {
                 if failure.class == ErrorClass::Stop {
                     self.report.stopped = Some(format!("{}: {}", picked.place, failure.message));

@@ -105,6 +105,7 @@ impl Picked {
             deadline,
             cancelled: CancellationToken::new(),
             outgoing: None,
+            held: None,
         }
     }
 }

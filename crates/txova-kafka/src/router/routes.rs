@@ -143,7 +143,8 @@ impl Table {
         Box::new(error.into_failure(Some(id), Arc::clone(&route.name)))
     }
 
-    fn prepare(self: &Arc<Self>, attempt: &Attempt) -> Result<Ready<'_>, Box<Failure>> {
+    /// The outcome at once where no handler is to run.
+    fn prepare(self: &Arc<Self>, attempt: &Attempt) -> Result<Ready<'_>, Outcome> {
         let Some(value) = &attempt.record.value else {
             let message = "the record has no value (a tombstone): expected an event";
             return Err(self.refuse(Unexpected::Tombstone, message, &self.no_handler));
@@ -172,6 +173,9 @@ impl Table {
                 }
             });
         };
+        if is_held(std::slice::from_ref(attempt), id) {
+            return Err(Outcome::Held(id));
+        }
         let incoming = Incoming { attempt, envelope: &envelope, states: &self.states };
         let context = Context::of(&incoming);
         let span = trace::processing(attempt, &envelope, &route.name, context.trace());
@@ -187,25 +191,27 @@ impl Table {
         let future = future.map_err(|error| {
             let failure = self.failure(self.judged(error), id, route);
             trace::failed(&span, &failure);
-            failure
+            Outcome::Failed(failure)
         })?;
         Ok(Ready { id, route, context, span, future })
     }
 
-    fn prepare_batch(self: &Arc<Self>, attempts: Vec<Attempt>) -> Result<Ready<'_>, Box<Failure>> {
+    fn prepare_batch(self: &Arc<Self>, attempts: Vec<Attempt>) -> Result<Ready<'_>, Outcome> {
         let route = attempts.first().and_then(|first| self.route_of(&first.record));
         let Some((id, route)) = route else {
             let message = "a batch was begun for a record that no handler takes";
-            return Err(Box::new(
-                HandlerError::stop(message).into_failure(None, Arc::clone(&self.no_handler)),
-            ));
+            let failure = HandlerError::stop(message).into_failure(None, Arc::clone(&self.no_handler));
+            return Err(Outcome::Failed(Box::new(failure)));
         };
+        if is_held(&attempts[..1], id) {
+            return Err(Outcome::Held(id));
+        }
         let span = trace::processing_batch(&attempts, &route.name);
         let future = span.in_scope(|| match &route.handler {
             Wrapped::Bare(handler) => self.read(&attempts, handler),
             Wrapped::Layered(service) => Ok(service.run(self.request(route, attempts.into()))),
         });
-        let future = future.map_err(|error| self.failure(error, id, route))?;
+        let future = future.map_err(|error| Outcome::Failed(self.failure(error, id, route)))?;
         Ok(Ready { id, route, context: None, span, future })
     }
 
@@ -251,10 +257,10 @@ impl Table {
         kind: Unexpected,
         error: impl Into<Box<dyn std::error::Error + Send + Sync>>,
         handler: &Arc<str>,
-    ) -> Box<Failure> {
+    ) -> Outcome {
         self.counts.add(kind);
         let class = self.policies.of(kind).class();
-        Box::new(HandlerError::new(class, error).into_failure(None, Arc::clone(handler)))
+        Outcome::Failed(Box::new(HandlerError::new(class, error).into_failure(None, Arc::clone(handler))))
     }
 
     /// What `Event<T>` cannot read has a policy; the class of any other extractor's error is the extractor's own.
@@ -269,13 +275,18 @@ impl Table {
     }
 }
 
+/// Whether these records must not reach their handler now.
+fn is_held(attempts: &[Attempt], handler: HandlerId) -> bool {
+    attempts.iter().any(|attempt| attempt.held.as_deref().is_some_and(|held| held.contains(&handler)))
+}
+
 impl Dispatch for Routes {
     fn dispatch(&self, attempt: Attempt) -> BoxFuture<'static, Outcome> {
         let table = Arc::clone(&self.table);
         Box::pin(async move {
             let ready = match table.prepare(&attempt) {
                 Ok(ready) => ready,
-                Err(failure) => return Outcome::Failed(failure),
+                Err(outcome) => return outcome,
             };
             let (id, route, is_batch) = (ready.id, ready.route, ready.context.is_none());
             let attempt = Attempted::new(&ready.span);
@@ -301,7 +312,7 @@ impl Dispatch for Routes {
             let records = attempts.len();
             let ready = match table.prepare_batch(attempts) {
                 Ok(ready) => ready,
-                Err(failure) => return BatchOutcome::Whole(Outcome::Failed(failure)),
+                Err(outcome) => return BatchOutcome::Whole(outcome),
             };
             let (id, route, attempt) = (ready.id, ready.route, Attempted::new(&ready.span));
             let outcome = match ready.run().await {

@@ -61,6 +61,7 @@ fn attempt(value: Option<&[u8]>) -> RecordAttempt {
         deadline: tokio::time::Instant::now() + std::time::Duration::from_secs(30),
         cancelled: CancellationToken::new(),
         outgoing: None,
+        held: None,
     }
 }
 
@@ -71,7 +72,7 @@ async fn dispatch(routes: &Routes, value: impl AsRef<[u8]>) -> Outcome {
 async fn failure(routes: &Routes, value: impl AsRef<[u8]>) -> Failure {
     match dispatch(routes, value).await {
         Outcome::Failed(failure) => Failure { backtrace: None, ..*failure }, // RUST_BACKTRACE may be set
-        Outcome::Handled(_) => panic!("handled, where a failure was expected"),
+        other => panic!("{other:?}, where a failure was expected"),
     }
 }
 

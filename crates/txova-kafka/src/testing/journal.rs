@@ -63,7 +63,7 @@ pub enum HandlerEnd {
     Panicked(String),
     /// It took longer than `processing_timeout_ms`.
     TimedOut,
-    /// It was part of a batch that ended before it came to this record.
+    /// It was part of a batch that ended before it came to this record, or its handler is held back.
     NotReached,
     /// It was cut off: its partition was taken away, or its app closed or crashed.
     CutOff,
@@ -104,6 +104,7 @@ impl From<&Outcome> for HandlerEnd {
         match outcome {
             Outcome::Handled(_) => Self::Ok,
             Outcome::Failed(failure) => failure.as_ref().into(),
+            Outcome::Held(_) => Self::NotReached,
         }
     }
 }

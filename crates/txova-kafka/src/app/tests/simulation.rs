@@ -12,6 +12,7 @@ mod handler;
 mod letters;
 mod members;
 mod mutations;
+mod outages;
 mod starts;
 mod story;
 mod world;
@@ -24,7 +25,7 @@ use self::world::World;
 const SEEDS: u64 = 100;
 
 /// What must have happened somewhere: worlds where nothing happens prove nothing.
-const EVENTS: [&str; 31] = [
+const EVENTS: [&str; 33] = [
     "broker away",
     "clock jumps",
     "close",
@@ -49,8 +50,10 @@ const EVENTS: [&str; 31] = [
     "held back",
     "joined",
     "lost",
+    "outage",
     "panicked",
     "partitions added",
+    "probe",
     "revoked",
     "started again by another member",
     "stopped by a handler",

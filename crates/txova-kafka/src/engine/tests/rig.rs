@@ -8,8 +8,8 @@ use std::time::Duration;
 use crate::client_error::{ClientError, ClientErrorKind};
 use crate::engine::offset_map::{self, Failing, OffsetMap};
 use crate::engine::{
-    Action, CloseReport, Counts, DeadLetterOrder, Engine, Incoming, Moment, Now, Offered, Retry, Settings,
-    Start,
+    Action, BreakerChange, CloseReport, Counts, DeadLetterOrder, Engine, Incoming, Moment, Now, Offered,
+    Retry, Settings, Start,
 };
 use crate::outcome::{BatchOutcome, ErrorClass, Failure, HandlerId, Outcome};
 use crate::record::TopicPartition;
@@ -38,6 +38,10 @@ pub(super) struct Rig {
     pub cancelled: Vec<At>,
     pub released: Vec<Vec<CommitEntry>>,
     pub closed: Option<Vec<CommitEntry>>,
+    /// Which handler a record is for, by its offset.
+    pub route: fn(i64) -> HandlerId,
+    /// Handlers held back and healed, as told for the log.
+    pub told: Vec<BreakerChange>,
     settings: Settings,
 }
 
@@ -64,7 +68,8 @@ pub(super) fn failure(class: ErrorClass) -> Failure {
 }
 
 pub(super) fn failure_of(handler: HandlerId, class: ErrorClass) -> Failure {
-    let (name, message) = ("bill".into(), "no answer".into());
+    let name = if handler.0 == 0 { "bill".to_owned() } else { format!("bill {}", handler.0) };
+    let (name, message) = (name.into(), "no answer".into());
     let (by, chain) = (Some(handler), Vec::new());
     Failure {
         class,
@@ -105,6 +110,8 @@ impl Rig {
             cancelled: vec![],
             released: vec![],
             closed: None,
+            route: |_| HandlerId(0),
+            told: vec![],
             settings,
         }
     }
@@ -116,7 +123,8 @@ impl Rig {
     /// The process is killed and another one starts, with nothing but what the broker keeps.
     pub(super) fn restart(&mut self) {
         let now = self.now;
-        *self = Self { now, epochs: std::mem::take(&mut self.epochs), ..Self::new(self.settings.clone()) };
+        let (epochs, route) = (std::mem::take(&mut self.epochs), self.route);
+        *self = Self { now, epochs, route, ..Self::new(self.settings.clone()) };
     }
 
     pub(super) fn assign(&mut self, partition: i32, committed: i64) {
@@ -213,11 +221,11 @@ impl Rig {
     }
 
     pub(super) fn ok(&mut self, at: At) {
-        self.end(at, Outcome::Handled(HandlerId(0)));
+        self.end(at, Outcome::Handled((self.route)(at.1)));
     }
 
     pub(super) fn fail(&mut self, at: At, class: ErrorClass) {
-        self.end(at, Outcome::Failed(Box::new(failure(class))));
+        self.end(at, Outcome::Failed(Box::new(failure_of((self.route)(at.1), class))));
     }
 
     pub(super) fn end(&mut self, at: At, outcome: Outcome) {
@@ -296,10 +304,22 @@ impl Rig {
     pub(super) fn act(&mut self) {
         while let Some(action) = self.engine.next_action(self.now) {
             match action {
+                Action::Start(start)
+                    if start.held.iter().any(|held| held.contains(&(self.route)(start.record))) =>
+                {
+                    self.engine.outcome(start.ticket, Outcome::Held((self.route)(start.record)), self.now);
+                }
                 Action::Start(start) => {
                     let at = (start.partition.partition, start.record);
                     let before = self.running.insert(at, start);
                     assert!(before.is_none(), "{at:?} runs twice at once");
+                }
+                Action::StartBatch(starts)
+                    if starts[0].held.iter().any(|held| held.contains(&(self.route)(starts[0].record))) =>
+                {
+                    let tickets: Vec<_> = starts.iter().map(|start| start.ticket).collect();
+                    let unrun = BatchOutcome::Whole(Outcome::Held((self.route)(starts[0].record)));
+                    self.engine.batch_outcome(&tickets, unrun, self.now);
                 }
                 Action::StartBatch(starts) => {
                     let at = (starts[0].partition.partition, starts[0].record);
@@ -322,6 +342,7 @@ impl Rig {
                     self.batches.remove(&at);
                     self.cancelled.push(at);
                 }
+                Action::Breaker(change) => self.told.push(change),
                 Action::Close(entries) => self.closed = Some(entries),
             }
         }

@@ -13,25 +13,27 @@ mod lease;
 mod leaving_checks;
 mod log;
 mod mutations;
+mod outages;
 mod world;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use self::dice::Dice;
-use self::log::Log;
+use self::log::{HANDLERS, Log};
 use self::world::World;
 use crate::config::Order;
-use crate::engine::{BatchLimits, Retry, Settings};
+use crate::engine::{BatchLimits, BreakerSettings, Retry, Settings};
 use crate::transport::Committed;
 
 const SEEDS: u64 = 300;
 const STEPS: usize = 700;
 /// What must have happened somewhere: worlds where nothing happens prove nothing.
-const EVENTS: [&str; 33] = [
+const EVENTS: [&str; 41] = [
     "attempts restored",
     "batch",
     "batch cancelled",
+    "batch came back unrun",
     "batch cut short",
     "batch failed as a whole",
     "batch with failures",
@@ -47,7 +49,11 @@ const EVENTS: [&str; 33] = [
     "dead letter refused",
     "dead letter written",
     "failure",
+    "came back unrun",
     "failure for good",
+    "healed",
+    "held back for a row",
+    "held back for a share",
     "held back in its batch",
     "known to be done",
     "left with a transaction under way",
@@ -55,6 +61,9 @@ const EVENTS: [&str; 33] = [
     "no room",
     "partition lost",
     "pause",
+    "probe",
+    "probe failed",
+    "probe failed for good",
     "release",
     "retention",
     "resume",
@@ -121,6 +130,15 @@ fn settings(dice: &mut Dice, seed: u64) -> Settings {
         _ => Order::Key,
     };
     let ms = |ms: usize| Duration::from_millis(ms as u64);
+    let breaker = dice.chance(70).then(|| {
+        let failures = dice.between(2, 6) as u32;
+        BreakerSettings {
+            failures,
+            keys: dice.between(1, failures as usize) as u32,
+            share: dice.below(100) as f64 / 100.0,
+        }
+    });
+    let is_limited = breaker.is_none() && dice.chance(50); // the checker knows the limit of time only within the jitter
     Settings {
         order,
         concurrency: dice.between(1, 8),
@@ -132,7 +150,7 @@ fn settings(dice: &mut Dice, seed: u64) -> Settings {
             backoff: ms(dice.between(1, 1000)),
             max_backoff: ms(dice.between(1000, 20_000)),
             jitter: dice.below(100) as f64 / 100.0,
-            max_elapsed: dice.chance(30).then(|| ms(dice.between(1, 20_000))),
+            max_elapsed: is_limited.then(|| ms(dice.between(1, 20_000))),
             seed,
         },
         batches: (0..dice.below(3))
@@ -142,6 +160,7 @@ fn settings(dice: &mut Dice, seed: u64) -> Settings {
                 max_wait: ms(dice.below(300)),
             })
             .collect(),
+        breaker,
         commit_every_records: dice.between(1, 20),
         commit_interval: ms(dice.between(1, 500)),
         max_metadata_bytes: if dice.chance(70) { 4096 } else { dice.between(0, 200) },
@@ -168,7 +187,8 @@ fn chaos(world: &mut World) {
         950..955 => world.close(m),
         955..957 => world.retain(),
         957..960 => world.dlq_is_up = world.dice.chance(60),
-        960..990 => pass(world, 1_000),
+        960..964 => world.away = world.dice.below(1 << HANDLERS) as u32,
+        964..990 => pass(world, 1_000),
         990..997 => pass(world, 30_000),
         _ => world.now.unix_ms += world.dice.below(7_200_000) as i64 - 3_600_000,
     }
@@ -191,6 +211,7 @@ fn pass(world: &mut World, up_to_ms: usize) {
 fn calm(world: &mut World) -> Result<(), String> {
     world.calm = true;
     world.dlq_is_up = true;
+    world.away = 0;
     world.broker_limit = 4096;
     for _ in 0..20_000 {
         for m in 0..world.members.len() {

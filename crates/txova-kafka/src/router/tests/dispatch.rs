@@ -193,3 +193,17 @@ async fn ready_futures_can_be_polled_by_hand() {
         "a handler that waits for nothing costs one poll"
     );
 }
+
+#[tokio::test]
+async fn a_handler_that_is_held_back_does_not_run_and_others_do() {
+    let (router, ran) = telling();
+    let routes = router.build().expect("sound");
+    let (held, _) = routes.handler_for(&record(Some(delivered().as_bytes())));
+    let held = held.expect("there is a handler for it");
+    let mut attempt = attempt(Some(delivered().as_bytes()));
+    attempt.held = Some([held].into());
+    assert_eq!(routes.dispatch(attempt.clone()).await, Outcome::Held(held));
+    attempt.record = record(Some(envelope("parcel.lost", "{}").as_bytes()));
+    assert!(matches!(routes.dispatch(attempt).await, Outcome::Handled(_)));
+    assert_eq!(*ran.lock().expect("no panic"), ["parcel.*"]);
+}

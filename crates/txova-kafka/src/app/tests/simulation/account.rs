@@ -84,6 +84,7 @@ impl World {
     fn check_letters(&self) {
         let story = self.story();
         let mut facts = story.facts();
+        facts.check_letters_of_outages();
         let unreadable = facts.letters.unreadable.first().cloned();
         facts.holds(unreadable.is_none(), || format!("a dead letter cannot be read: {unreadable:?}"));
         let letters: Vec<(At, Vec<(Instant, DeadLetter)>)> =

@@ -141,6 +141,19 @@ impl World {
         }
     }
 
+    /// What every handler needs goes away, or comes back.
+    pub(super) fn trouble_handlers(&mut self) {
+        let story = self.story();
+        let mut facts = story.facts();
+        facts.is_away = !facts.is_away;
+        if facts.is_away {
+            facts.outages += 1;
+            facts.saw("outage");
+        }
+        let told = format!("outage {}", facts.is_away);
+        facts.tell(&told);
+    }
+
     pub(super) fn trouble_broker(&mut self) {
         self.broker_is_away = !self.broker_is_away;
         match self.broker_is_away {
@@ -154,7 +167,9 @@ impl World {
 
     /// Nothing goes wrong any more.
     pub(super) fn mend(&mut self) {
-        self.story().facts().calm = true;
+        let story = self.story();
+        story.facts().calm = true;
+        story.facts().is_away = false;
         self.cluster.broker_back();
         self.cluster.produce_up(DLQ);
         self.cluster.delay_commits(GROUP, Duration::ZERO);

@@ -63,7 +63,10 @@ fn verdict(post: &Post, at: At, dice: &mut Dice) -> End {
     let facts = post.story.facts();
     let nature = facts.written.get(&at).map(|written| written.nature);
     match (nature, dice.below(1000)) {
+        _ if facts.is_away => End::Failed(ErrorClass::Transient),
         (Some(Nature::Poison), _) => End::Failed(ErrorClass::Permanent),
+        // Where all that is left fails, nothing ever heals: that is an outage.
+        (Some(Nature::Flawed), luck) if luck < 200 && facts.calm && facts.can_be_held => End::Handled,
         (Some(Nature::Flawed), luck) if luck < 200 => End::Panicked,
         (Some(Nature::Flawed), _) => End::Failed(ErrorClass::Transient),
         _ if facts.calm => End::Handled,

@@ -1,6 +1,6 @@
 //! The apps of the group: how they come, go, and are thrown out, and what is asked of them when they end.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
@@ -65,6 +65,8 @@ impl World {
             must_stop: false,
             ended: false,
             forced: BTreeMap::new(),
+            row: BTreeSet::new(),
+            held_since: None,
         };
         story.facts().members.push(facts);
         let run = tokio::spawn(app.run());

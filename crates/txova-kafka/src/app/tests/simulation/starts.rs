@@ -29,6 +29,7 @@ impl Facts {
             self.check_overlap(m, at);
         }
         self.check_lane(m, at);
+        self.check_held(m, at, now);
         self.check_again(m, at, n);
         self.check_committed(m, at, n, cluster, now);
     }

@@ -1,6 +1,6 @@
 //! What really happened, as handlers see it. It must never ask an app how it is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -41,6 +41,8 @@ pub(super) struct Written {
     /// Runs that ended in an error, a panic or too late.
     pub failures: u32,
     pub failed_for_good: bool,
+    /// The outage and the member of all its failures, where they were in one and could pass.
+    pub failed_in_outage: Option<(usize, usize)>,
     /// Every run of it.
     pub runs: Vec<usize>,
 }
@@ -88,6 +90,9 @@ pub(super) struct MemberFacts {
     pub ended: bool,
     /// When its partitions were taken without asking.
     pub forced: BTreeMap<i32, Instant>,
+    /// Records that failed since the last success, and when they became too many.
+    pub row: BTreeSet<At>,
+    pub held_since: Option<Instant>,
 }
 
 pub(super) struct Facts {
@@ -106,6 +111,12 @@ pub(super) struct Facts {
     pub landings: Vec<Instant>,
     pub order: Order,
     pub concurrency: usize,
+    /// Records that fail in a row before a handler is held back, whatever their keys.
+    pub held_after: Option<usize>,
+    pub can_be_held: bool,
+    /// What handlers need is away: all fail.
+    pub is_away: bool,
+    pub outages: usize,
     pub processing_timeout: Duration,
 }
 
@@ -194,7 +205,8 @@ impl Facts {
         self.running.retain(|other| *other != run);
         let Some(known) = self.runs.get_mut(run) else { return };
         let (at, m, cancelled) = (known.at, known.member, known.token.is_cancelled());
-        if end == End::Aborted && now - known.began >= limit {
+        let is_abort = end == End::Aborted;
+        if is_abort && now - known.began >= limit {
             end = End::TimedOut;
         }
         known.end = Some((now, end));
@@ -206,7 +218,7 @@ impl Facts {
         self.holds(ran <= limit || self.events.contains_key("clock jumps"), || {
             format!("{at:?} runs for {ran:?} at member {m}, longer than {limit:?}")
         });
-        if end != End::Aborted {
+        if !is_abort {
             self.tell(&format!("end {m} {at:?} {end:?}")); // aborts at one moment have no order
         }
         let event = match end {
@@ -221,16 +233,23 @@ impl Facts {
             self.members[m].stopped = true;
             self.members[m].must_stop |= !cancelled;
         }
+        self.note_row(m, at, end, cancelled);
+        let outage = self.is_away.then_some((self.outages, m));
         let Some(written) = self.written.get_mut(&at) else { return };
+        let same = outage.filter(|_| written.failures == 0 || written.failed_in_outage == outage);
         match end {
             End::Handled | End::Failed(ErrorClass::Skip) => {
                 written.settled_at.get_or_insert(now);
             }
             End::Failed(ErrorClass::Permanent) => {
                 written.failed_for_good = true;
+                written.failed_in_outage = None;
                 written.failures += 1;
             }
-            End::Failed(ErrorClass::Transient) | End::Panicked | End::TimedOut => written.failures += 1,
+            End::Failed(ErrorClass::Transient) | End::Panicked | End::TimedOut => {
+                written.failures += 1;
+                written.failed_in_outage = same;
+            }
             End::Failed(ErrorClass::Stop) | End::Aborted => {}
         }
     }

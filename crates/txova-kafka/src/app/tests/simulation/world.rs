@@ -102,6 +102,11 @@ impl World {
             landings: Vec::new(),
             order: self.consumer.order,
             concurrency: self.consumer.concurrency,
+            held_after: (self.consumer.breaker_enabled && self.consumer.breaker_keys == 1)
+                .then_some(self.consumer.breaker_failures as usize),
+            can_be_held: self.consumer.breaker_enabled,
+            is_away: false,
+            outages: 0,
             processing_timeout: Duration::from_millis(self.consumer.processing_timeout_ms),
         };
         self.story = Some(Story::new(self.cluster.clone(), facts));
@@ -135,7 +140,8 @@ impl World {
             86..89 => self.trouble_broker(),
             89..92 => self.jump().await,
             92..93 => self.grow(),
-            93..97 => self.look().await,
+            93..96 => self.look().await,
+            96..99 => self.trouble_handlers(),
             _ => {}
         }
         let wait_ms = match self.dice.below(20) {
@@ -178,6 +184,7 @@ impl World {
                 settled_at: None,
                 failures: 0,
                 failed_for_good: false,
+                failed_in_outage: None,
                 runs: Vec::new(),
             };
             facts.written.insert(at, written);
@@ -215,6 +222,7 @@ impl World {
 fn consumer(dice: &mut Dice) -> ConsumerConfig {
     let max_in_flight_records = dice.between(1, 60);
     let retry_backoff_ms = dice.between(1, 1000) as u64;
+    let breaker_failures = dice.between(2, 6) as u32;
     ConsumerConfig {
         max_in_flight_records,
         max_in_flight_bytes: dice.between(1000, 20_000),
@@ -226,6 +234,10 @@ fn consumer(dice: &mut Dice) -> ConsumerConfig {
             _ => Order::Key,
         },
         max_retries: dice.below(5) as u32,
+        breaker_enabled: dice.chance(70),
+        breaker_failures,
+        breaker_keys: if dice.chance(50) { 1 } else { dice.between(1, breaker_failures as usize) as u32 },
+        breaker_share: dice.below(100) as f64 / 100.0,
         retry_backoff_ms,
         retry_backoff_max_ms: retry_backoff_ms + dice.below(5000) as u64,
         retry_backoff_jitter: dice.below(100) as f64 / 100.0,

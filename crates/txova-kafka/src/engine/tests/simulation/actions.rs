@@ -3,6 +3,7 @@
 use super::world::{Run, Work, World};
 use crate::client_error::ClientError;
 use crate::engine::{Action, Start};
+use crate::outcome::{BatchOutcome, Outcome};
 use crate::transport::CommitEntry;
 
 impl World {
@@ -28,12 +29,23 @@ impl World {
     fn act_once(&mut self, m: usize, action: Action<i64>) -> bool {
         match action {
             Action::Start(start) => {
-                self.checker.started(m, &start, &self.logs, self.now);
+                let handler = self.logs[start.partition.partition as usize].entries[&start.record].handler;
+                if !self.checker.started(m, &start, handler, &self.logs, self.now) {
+                    self.members[m].engine.outcome(start.ticket, Outcome::Held(handler), self.now);
+                    return false;
+                }
                 let run = Run { works: vec![self.work(m, &start)], is_batch: false };
                 self.members[m].running.push(run);
             }
             Action::StartBatch(starts) => {
-                self.checker.started_batch(m, &starts, &self.logs, self.now);
+                let p = starts[0].partition.partition as usize;
+                let handler = self.logs[p].entries[&starts[0].record].handler;
+                if !self.checker.started_batch(m, &starts, handler, &self.logs, self.now) {
+                    let tickets: Vec<_> = starts.iter().map(|start| start.ticket).collect();
+                    let unrun = BatchOutcome::Whole(Outcome::Held(handler));
+                    self.members[m].engine.batch_outcome(&tickets, unrun, self.now);
+                    return false;
+                }
                 let works = starts.iter().map(|start| self.work(m, start)).collect();
                 self.members[m].running.push(Run { works, is_batch: true });
             }
@@ -74,6 +86,7 @@ impl World {
                     self.owners[p as usize].take_if(|owner| *owner == m);
                 }
             }
+            Action::Breaker(change) => self.checker.told_of(m, &change),
             Action::Close(entries) => {
                 self.checker.saw("close");
                 self.checker.sent(m, &entries, true);

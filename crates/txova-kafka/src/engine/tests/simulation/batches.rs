@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::checker::Checker;
 use super::lease::Stage;
 use super::log::Log;
-use super::world::{OK, Work, World};
+use super::world::{Work, World};
 use crate::engine::{Now, Start};
 use crate::outcome::{BatchOutcome, ErrorClass, Failure, HandlerId, Outcome};
 
@@ -16,9 +16,10 @@ impl World {
         let mut failed = each.into_iter().enumerate();
         let failed = failed.by_ref().filter_map(|(place, failure)| Some((place, Box::new(failure?))));
         let mut failed: Vec<(usize, Box<Failure>)> = failed.collect();
-        let by = HandlerId(0);
+        let ok = self.ok(works[0].at);
+        let by = self.logs[works[0].at.0 as usize].entries[&works[0].at.1].handler;
         let outcome = match failed.first().cloned() {
-            None => BatchOutcome::Whole(OK),
+            None => BatchOutcome::Whole(ok),
             Some((_, failure)) if self.dice.chance(40) => BatchOutcome::Whole(Outcome::Failed(failure)),
             Some((first, _)) if self.dice.chance(30) => {
                 failed.truncate(1);
@@ -33,7 +34,15 @@ impl World {
 }
 
 impl Checker {
-    pub(super) fn started_batch(&mut self, m: usize, starts: &[Start<i64>], logs: &[Log], now: Now) {
+    /// True where the handler runs.
+    pub(super) fn started_batch(
+        &mut self,
+        m: usize,
+        starts: &[Start<i64>],
+        handler: HandlerId,
+        logs: &[Log],
+        now: Now,
+    ) -> bool {
         let offsets: Vec<i64> = starts.iter().map(|start| start.record).collect();
         let p = starts[0].partition.partition;
         let at = format!("the batch {p}@{offsets:?} at member {m}");
@@ -57,7 +66,16 @@ impl Checker {
         for (place, start) in starts.iter().enumerate() {
             self.record_started(m, start, &offsets[..place], logs, now);
         }
-        self.saw("batch");
+        let held = starts[0].held.as_deref().unwrap_or_default();
+        let is_probe = self.is_away(m, handler) && !held.contains(&handler);
+        self.holds(!is_probe, || format!("outage: {at} starts, and its handler is held back"));
+        let runs = self.may_run(m, (p, offsets[0]), handler, held, now);
+        if runs {
+            self.saw("batch");
+        } else {
+            self.came_back(m, p, &offsets);
+        }
+        runs
     }
 
     pub(super) fn ended_batch(&mut self, m: usize, works: &[Work], outcome: &BatchOutcome, now: Now) {
@@ -99,6 +117,11 @@ impl Checker {
     /// The batch failed as a whole: an attempt of each, and the last of none.
     fn split(&mut self, m: usize, p: i32, offsets: &[i64], failure: &Failure, now: Now) {
         self.saw("batch failed as a whole");
+        let handler = self.lease(m, p).and_then(|lease| Some(lease.taken.get(offsets.first()?)?.handler));
+        let is_away = handler.is_some_and(|handler| self.is_away(m, handler));
+        if is_away && failure.class == ErrorClass::Transient {
+            return self.waits_together(m, p, offsets, failure, now);
+        }
         let retry = self.settings.retry.clone();
         for offset in offsets {
             let behind = self.lease(m, p).and_then(|lease| lease.unsettled_of_lane_before(*offset));
@@ -108,6 +131,8 @@ impl Checker {
             taken.attempts += 1;
             taken.batch = None;
             taken.owed = true;
+            taken.is_known = true;
+            taken.is_spared = false;
             taken.may_be_dead = false;
             taken.first_failure_ms.get_or_insert(now.unix_ms);
             if behind.is_some() || failure.class == ErrorClass::Permanent {
@@ -120,6 +145,20 @@ impl Checker {
             taken.becomes(Stage::BackingOff);
             taken.not_before = now.at + delay.mul_f64(1.0 - retry.jitter).max(after).saturating_sub(moment);
             taken.not_after = now.at + delay.mul_f64(1.0 + retry.jitter).max(after) + moment;
+        }
+    }
+
+    /// It is the fault of none, and all wait.
+    fn waits_together(&mut self, m: usize, p: i32, offsets: &[i64], failure: &Failure, now: Now) {
+        self.saw("batch failed in an outage");
+        for offset in offsets {
+            let Some(lease) = self.leases.get_mut(&(m, p)) else { return };
+            let behind = lease.unsettled_of_lane_before(*offset).is_some();
+            let Some(taken) = lease.taken.get_mut(offset) else { return };
+            match behind {
+                true => taken.becomes(Stage::Waiting),
+                false => taken.waits_in_outage(failure.retry_after, now),
+            }
         }
     }
 

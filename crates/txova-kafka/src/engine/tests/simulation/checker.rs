@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use super::lease::{Lease, Stage};
 use super::log::{Entry, Log};
+use super::outages::{Account, Ended};
 use crate::config::Order;
 use crate::engine::offset_map::{self, OffsetMap};
 use crate::engine::{DeadLetterOrder, Moment, Now, Offered, Settings, Start};
-use crate::outcome::{ErrorClass, Outcome};
+use crate::outcome::{ErrorClass, HandlerId, Outcome};
 use crate::transport::Committed;
 
 pub(super) struct Checker {
@@ -37,6 +38,7 @@ pub(super) struct Member {
     pub(super) gone: usize,
     /// After a refusal the next commit may take its time.
     pub(super) no_commit_before: Moment,
+    pub(super) accounts: BTreeMap<HandlerId, Account>,
 }
 
 pub(super) struct Closing {
@@ -151,13 +153,28 @@ impl Checker {
         });
     }
 
-    pub(super) fn started(&mut self, m: usize, start: &Start<i64>, logs: &[Log], now: Now) {
-        let p = start.partition.partition;
-        let taken = self.lease(m, p).and_then(|lease| lease.taken.get(&start.record));
-        let batch = taken.and_then(|taken| taken.batch);
-        self.holds(batch.is_none(), || format!("{p}@{} is alone and goes with batches", start.record));
+    /// True where the handler runs.
+    pub(super) fn started(
+        &mut self,
+        m: usize,
+        start: &Start<i64>,
+        handler: HandlerId,
+        logs: &[Log],
+        now: Now,
+    ) -> bool {
+        let (p, offset) = (start.partition.partition, start.record);
+        let held = start.held.as_deref().unwrap_or_default();
+        let runs = self.may_run(m, (p, offset), handler, held, now);
+        let taken = self.lease(m, p).and_then(|lease| lease.taken.get(&offset));
+        let goes_with_batches = taken.is_some_and(|taken| taken.batch.is_some());
+        let is_probe = self.is_away(m, handler) && !held.contains(&handler);
+        self.holds(!goes_with_batches || is_probe, || format!("{p}@{offset} is alone and goes with batches"));
         self.run_began(m, 1);
         self.record_started(m, start, &[], logs, now);
+        if !runs {
+            self.came_back(m, p, &[offset]);
+        }
+        runs
     }
 
     /// One handler more runs, over so many records.
@@ -211,16 +228,17 @@ impl Checker {
         };
         let stage = taken.stage;
         let early = now.at < taken.not_before;
-        let (attempts, owed) = (taken.attempts, std::mem::take(&mut taken.owed));
+        let spared = taken.spared;
+        let (attempts, is_spared, owed) = (taken.attempts, taken.is_spared, std::mem::take(&mut taken.owed));
         taken.becomes(if before.is_empty() { Stage::Running } else { Stage::Batched });
         self.holds(!draining, || format!("epoch: {at} started while its partition is given back"));
         self.holds(!pinned, || format!("a down DLQ pins: {at} started while its partition is pinned"));
-        self.holds(matches!(stage, Stage::Waiting | Stage::BackingOff), || {
+        self.holds(matches!(stage, Stage::Waiting | Stage::BackingOff | Stage::Held), || {
             format!("settled: {at} started again and was {stage:?}")
         });
         self.holds(behind.is_none(), || format!("key-order: {at} overtook {behind:?} of its key"));
         self.holds(!early, || format!("retry: {at} started before its back-off was over"));
-        self.holds(stage == Stage::Waiting || owed || attempts <= max_retries, || {
+        self.holds(stage != Stage::BackingOff || is_spared || owed || attempts <= max_retries, || {
             format!("retry: {at} started once too often")
         });
         if stage == Stage::Waiting && attempts > 0 && !owed {
@@ -228,7 +246,7 @@ impl Checker {
         }
         self.saw("start");
         let attempt = start.attempt;
-        self.holds(attempt == attempts + 1, || {
+        self.holds(attempt == attempts + spared + 1, || {
             format!("attempts persist: {at} started as attempt {attempt} after {attempts} failed ones")
         });
     }
@@ -269,35 +287,48 @@ impl Checker {
     pub(super) fn record_ended(&mut self, m: usize, (p, offset): (i32, i64), outcome: &Outcome, now: Now) {
         let retry = self.settings.retry.clone();
         let Some(lease) = self.leases.get_mut(&(m, p)) else { return };
+        let epoch = lease.epoch;
         let Some(taken) = lease.taken.get_mut(&offset) else { return };
+        let ended = Ended { handler: taken.handler, place: (p, offset, epoch), key: taken.key };
         let member = self.members.get_mut(&m).expect("it runs");
         let failure = match outcome {
-            Outcome::Handled(_) => None,
+            Outcome::Handled(_) | Outcome::Held(_) => None,
             Outcome::Failed(failure) => (failure.class != ErrorClass::Skip).then_some(failure),
         };
         let Some(failure) = failure else {
             taken.stage = Stage::Settled;
             lease.settled(now);
             self.unsettled[p as usize].remove(&offset);
-            return;
+            return self.did_well(m, &ended, now);
         };
         if failure.class == ErrorClass::Stop {
             taken.becomes(Stage::Stopped);
             member.stopped = true;
             return self.saw("stop");
         }
-        taken.attempts += 1;
-        taken.batch = None;
-        let first = *taken.first_failure_ms.get_or_insert(now.unix_ms);
-        let delay = retry.backoff.saturating_mul(1 << (taken.attempts - 1).min(20)).min(retry.max_backoff);
+        let attempts = taken.attempts + 1;
+        let first = taken.first_failure_ms.unwrap_or(now.unix_ms);
+        let delay = retry.backoff.saturating_mul(1 << (attempts - 1).min(20)).min(retry.max_backoff);
         let shortest = delay.mul_f64(1.0 - retry.jitter).max(failure.retry_after.unwrap_or_default());
         let longest = delay.mul_f64(1.0 + retry.jitter).max(failure.retry_after.unwrap_or_default());
         let over = |delay: Duration, limit: Duration| {
             now.unix_ms - first + delay.as_millis() as i64 > limit.as_millis() as i64
         };
         let last = failure.class == ErrorClass::Permanent
-            || taken.attempts > retry.max_retries
+            || attempts > retry.max_retries
             || retry.max_elapsed.is_some_and(|limit| over(shortest, limit + Duration::from_millis(1)));
+        let waits = self.did_ill(m, &ended, failure, last, now);
+        let Some(lease) = self.leases.get_mut(&(m, p)) else { return };
+        let Some(taken) = lease.taken.get_mut(&offset) else { return };
+        taken.is_known = true;
+        if waits {
+            taken.waits_in_outage(failure.retry_after, now);
+            return self.saw("failure in an outage");
+        }
+        taken.is_spared = false;
+        taken.attempts = attempts;
+        taken.batch = None;
+        taken.first_failure_ms = Some(first);
         let longer = longest + Duration::from_millis(1);
         taken.may_be_dead = last || retry.max_elapsed.is_some_and(|limit| over(longer, limit));
         let stage = if last { Stage::Writing } else { Stage::BackingOff };
@@ -314,7 +345,8 @@ impl Checker {
         let Some(taken) = self.leases.get_mut(&(m, p)).and_then(|lease| lease.taken.get_mut(&offset)) else {
             return self.holds(false, || format!("epoch: {at} is written without an assignment"));
         };
-        let (stage, attempts, may) = (taken.stage, taken.attempts, taken.may_be_dead);
+        let (stage, may) = (taken.stage, taken.may_be_dead);
+        let attempts = taken.attempts + taken.spared;
         taken.stage = Stage::Writing;
         let fits = matches!(stage, Stage::Writing | Stage::Down | Stage::BackingOff) && may;
         self.holds(fits, || format!("nothing dropped: {at} is written and the record was {stage:?}"));

@@ -1,10 +1,12 @@
 //! The checker's account of one assignment of one partition to one member.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::log::Entry;
 use crate::engine::offset_map::{Failing, OffsetMap};
 use crate::engine::{BatchLimits, Moment, Now};
+use crate::outcome::HandlerId;
 
 pub(super) struct Lease {
     pub epoch: u64,
@@ -25,6 +27,8 @@ pub(super) struct Lease {
 }
 
 pub(super) struct Taken {
+    pub handler: HandlerId,
+    pub key: Option<u64>,
     pub lane: Option<u64>,
     pub bytes: usize,
     /// The batches it goes with, while it has not failed.
@@ -34,8 +38,10 @@ pub(super) struct Taken {
     /// It failed with its batch, and has a run alone to come.
     pub owed: bool,
     pub stage: Stage,
-    /// Attempts that failed.
+    /// Attempts that failed and count.
     pub attempts: u32,
+    /// Those that failed in an outage.
+    pub spared: u32,
     pub first_failure_ms: Option<i64>,
     /// The next attempt may not start before.
     pub not_before: Moment,
@@ -43,6 +49,10 @@ pub(super) struct Taken {
     pub not_after: Moment,
     /// Its last failure allows a dead letter.
     pub may_be_dead: bool,
+    /// It failed here, so its handler is known.
+    pub is_known: bool,
+    /// Its last failure was in an outage and did not count.
+    pub is_spared: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,10 +68,23 @@ pub(super) enum Stage {
     /// Its dead letter was refused.
     Down,
     Stopped,
+    /// Its handler is held back.
+    Held,
     Settled,
 }
 
 impl Taken {
+    /// It failed in an outage, which costs it nothing.
+    pub(super) fn waits_in_outage(&mut self, retry_after: Option<Duration>, now: Now) {
+        self.becomes(if retry_after.is_some() { Stage::BackingOff } else { Stage::Held });
+        self.not_before = now.at + retry_after.unwrap_or_default();
+        self.not_after = self.not_before;
+        self.may_be_dead = false;
+        self.is_spared = true;
+        self.spared += 1;
+        self.is_known = true;
+    }
+
     pub(super) fn becomes(&mut self, stage: Stage) {
         self.stage = stage;
         self.free_since = None;
@@ -87,6 +110,8 @@ impl Lease {
         let done = self.base.done.iter().any(|run| run.contains(&entry.offset));
         let failing = self.base.failing.iter().find(|failing| failing.offset == entry.offset);
         let taken = Taken {
+            handler: entry.handler,
+            key: entry.key,
             lane,
             bytes: entry.bytes,
             batch: entry.batch.filter(|_| failing.is_none()),
@@ -94,10 +119,13 @@ impl Lease {
             owed: false,
             stage: if done { Stage::Settled } else { Stage::Waiting },
             attempts: failing.map_or(0, |failing| failing.attempts),
+            spared: 0,
             first_failure_ms: failing.map(|failing| failing.first_failure_s * 1000),
             not_before: now.at,
             not_after: now.at,
             may_be_dead: false,
+            is_known: false,
+            is_spared: false,
         };
         while self.taken.first_entry().is_some_and(|first| first.get().stage == Stage::Settled) {
             self.taken.pop_first();
@@ -155,14 +183,22 @@ impl Lease {
     }
 
     /// A record that could start now: nothing before it in its lane, no back-off that lasts, no batch that may still fill.
-    pub(super) fn idle(&self, now: Now, batches: &[BatchLimits]) -> Option<i64> {
+    pub(super) fn idle(
+        &self,
+        now: Now,
+        batches: &[BatchLimits],
+        is_away: impl Fn(HandlerId) -> bool,
+    ) -> Option<i64> {
         let due = |taken: &Taken| match (taken.stage, taken.batch) {
+            // One that failed is known to be for a handler that is held back, and waits with the others.
+            (Stage::Waiting | Stage::BackingOff, _) if taken.is_known && is_away(taken.handler) => false,
             (Stage::Waiting, None) => true,
             (Stage::Waiting, Some(batch)) => {
                 let wait = batches[batch as usize].max_wait;
                 taken.free_since.is_some_and(|since| since + wait <= now.at)
             }
-            (Stage::BackingOff, _) => now.at > taken.not_after,
+            (Stage::BackingOff, None) => now.at > taken.not_after,
+            (Stage::BackingOff, Some(batch)) => now.at > taken.not_after + batches[batch as usize].max_wait,
             _ => false,
         };
         let mut due = self.unsettled().filter(|(_, taken)| !self.pinned && due(taken));

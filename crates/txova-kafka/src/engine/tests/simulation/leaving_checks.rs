@@ -25,6 +25,7 @@ impl Checker {
 
     /// An assignment is over.
     pub(super) fn over(&mut self, m: usize, p: i32) {
+        self.probes_lost(m, p);
         let Some(lease) = self.leases.remove(&(m, p)) else { return };
         let member = self.members.get_mut(&m).expect("it runs");
         member.gone += lease.untold;
@@ -100,14 +101,17 @@ impl Checker {
         let held = self.settings.transactions && (may_be_full || may_wait);
         let free = !stopped && !held && busy < self.settings.concurrency;
         let batches = &self.settings.batches;
-        let idle = going()
-            .find_map(|(p, lease)| lease.idle(now, batches).filter(|_| free).map(|offset| (p, offset)));
+        let is_away = |handler| self.is_away(m, handler);
+        let idle = going().find_map(|(p, lease)| {
+            lease.idle(now, batches, is_away).filter(|_| free).map(|offset| (p, offset))
+        });
         let may_commit = self.members[&m].commit.is_none() && self.members[&m].no_commit_before <= now.at;
         let interval = self.settings.commit_interval;
         let committing = || self.leases_of(m).map(|(_, lease)| lease).filter(|lease| !lease.revoked);
         let silent = committing().any(|lease| lease.untold_since.is_some_and(|at| at + interval <= now.at));
         let many =
             committing().map(|lease| lease.untold).sum::<usize>() >= self.settings.commit_every_records;
+        self.rested_in_outages(m, free, now);
         self.holds(!(may_commit && silent), || format!("a commit of member {m} is overdue by time"));
         self.holds(!(may_commit && many), || format!("a commit of member {m} is overdue by count"));
         self.holds(!overdue, || format!("close is bounded: member {m} is past its deadline"));

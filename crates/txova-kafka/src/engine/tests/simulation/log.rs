@@ -3,6 +3,12 @@
 use std::collections::BTreeMap;
 
 use super::dice::Dice;
+use crate::outcome::HandlerId;
+
+/// Handlers that take records one by one; those that take batches come behind.
+const ALONE: usize = 2;
+/// Most that there are.
+pub(super) const HANDLERS: usize = ALONE + 2;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Entry {
@@ -12,6 +18,7 @@ pub(super) struct Entry {
     /// The batches its handler takes.
     pub batch: Option<u32>,
     pub nature: Nature,
+    pub handler: HandlerId,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +54,9 @@ impl Log {
             _ => Nature::Sound,
         };
         let batch = (batches > 0 && dice.chance(70)).then(|| dice.below(batches) as u32);
-        self.entries.insert(offset, Entry { offset, key, bytes: dice.between(1, 300), batch, nature });
+        let handler = HandlerId(batch.map_or_else(|| dice.below(ALONE) as u32, |batch| ALONE as u32 + batch));
+        let bytes = dice.between(1, 300);
+        self.entries.insert(offset, Entry { offset, key, bytes, batch, nature, handler });
         self.end = offset + 1;
         offset
     }

@@ -7,12 +7,10 @@ use super::checker::Checker;
 use super::dice::Dice;
 use super::log::{Entry, Log, Nature};
 use crate::client_error::{ClientError, ClientErrorKind};
-use crate::engine::tests::rig::{error, failure, name};
+use crate::engine::tests::rig::{error, failure_of, name};
 use crate::engine::{Engine, Incoming, Moment, Now, Offered, Settings, Ticket};
-use crate::outcome::{BatchOutcome, ErrorClass, Failure, HandlerId, Outcome};
+use crate::outcome::{BatchOutcome, ErrorClass, Failure, Outcome};
 use crate::transport::{CommitEntry, Committed};
-
-pub(super) const OK: Outcome = Outcome::Handled(HandlerId(0));
 
 pub(super) struct World {
     pub(super) dice: Dice,
@@ -34,6 +32,8 @@ pub(super) struct World {
     pub(super) keys: usize,
     /// Handlers that take batches.
     batches: usize,
+    /// Handlers whose world is away, by bit.
+    pub(super) away: u32,
 }
 
 pub(super) struct Member {
@@ -119,6 +119,7 @@ impl World {
             epoch: 0,
             keys,
             batches,
+            away: 0,
         };
         for m in 0..members {
             world.checker.began(m);
@@ -183,9 +184,11 @@ impl World {
         if self.dice.chance(20) && !member.late.is_empty() {
             let run = member.late.swap_remove(self.dice.below(member.late.len()));
             let tickets: Vec<Ticket> = run.works.iter().map(|work| work.ticket).collect();
+            let ok = self.ok(run.works[0].at);
+            let engine = &mut self.members[m].engine;
             match run.is_batch {
-                false => drop(member.engine.outcome(tickets[0], OK, self.now)),
-                true => drop(member.engine.batch_outcome(&tickets, BatchOutcome::Whole(OK), self.now)),
+                false => drop(engine.outcome(tickets[0], ok, self.now)),
+                true => drop(engine.batch_outcome(&tickets, BatchOutcome::Whole(ok), self.now)),
             };
             return;
         }
@@ -197,15 +200,24 @@ impl World {
             return self.end_batch(m, &run.works);
         }
         let work = run.works[0];
-        let outcome = self.failure_of(work.at).map_or(OK, |failure| Outcome::Failed(Box::new(failure)));
+        let failure = self.failure_of(work.at).map(|failure| Outcome::Failed(Box::new(failure)));
+        let outcome = failure.unwrap_or_else(|| self.ok(work.at));
         self.checker.ended(m, work.at, work.epoch, &outcome, self.now);
         self.members[m].engine.outcome(work.ticket, outcome, self.now);
     }
 
+    pub(super) fn ok(&self, at: (i32, i64)) -> Outcome {
+        Outcome::Handled(self.logs[at.0 as usize].entries[&at.1].handler)
+    }
+
     /// How the handler fails this record, if it does.
     pub(super) fn failure_of(&mut self, at: (i32, i64)) -> Option<Failure> {
-        let nature = self.logs[at.0 as usize].entries[&at.1].nature;
+        let Entry { nature, handler, .. } = self.logs[at.0 as usize].entries[&at.1];
+        let mended = self.calm && self.checker.settings.breaker.is_some(); // else nothing might ever heal
         let class = match (nature, self.dice.below(1000)) {
+            (_, 0..950) if self.away & 1 << handler.0 != 0 => Some(ErrorClass::Transient),
+            (_, 950..980) if self.away & 1 << handler.0 != 0 => Some(ErrorClass::Permanent),
+            (Nature::Flawed, 0..200) if mended => None,
             (Nature::Flawed, _) => Some(ErrorClass::Transient),
             (Nature::Poison, _) => Some(ErrorClass::Permanent),
             _ if self.calm => None,
@@ -218,7 +230,7 @@ impl World {
         class.map(|class| {
             let retry_after =
                 self.dice.chance(10).then(|| Duration::from_millis(self.dice.below(3000) as u64));
-            Failure { retry_after, ..failure(class) }
+            Failure { retry_after, ..failure_of(handler, class) }
         })
     }
 
