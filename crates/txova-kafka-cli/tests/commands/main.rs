@@ -7,6 +7,7 @@
 mod clusters;
 mod connection;
 mod dev;
+mod dlq;
 mod doctor;
 mod events;
 mod groups;

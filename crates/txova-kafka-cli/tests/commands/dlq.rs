@@ -1,0 +1,222 @@
+//! `dlq`.
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use txova_kafka::{NewTopic, OutgoingRecord, TopicPartition};
+
+use crate::clusters::{Dev, TIMEOUT, kafka, name, real, wait};
+use crate::run::{command, on, run};
+
+const GROUP: &str = "depot-group";
+
+/// A letter as it lies on its topic, about the record at this offset of partition 0.
+fn letter(topic: &str, offset: i64, error: &str) -> String {
+    json!({
+        "original_topic": topic,
+        "original_partition": 0,
+        "original_offset": offset,
+        "error_message": error,
+        "attempt_count": 4,
+        "first_failure": "2026-11-24T08:00:00Z",
+        "last_failure": "2026-11-24T08:00:07Z",
+        "envelope": {
+            "id": format!("event-{offset}"), "type": "parcel.moved", "version": "1.0", "source": "depot",
+            "timestamp": "2026-11-24T07:59:59Z", "correlation_id": "c", "payload": {"weight": -offset}
+        },
+        "original_key": format!("key {}", offset % 7),
+        "error_class": "permanent",
+        "handler": "store",
+        "consumer_group": GROUP,
+        "library_version": "txova-kafka 0.1.0"
+    })
+    .to_string()
+}
+
+/// A topic of its own with these values on its dead-letter topic.
+fn topic_with(brokers: &str, letters: impl Fn(&str) -> Vec<String>) -> String {
+    let topic = name("dlq");
+    let kafka = kafka(brokers);
+    wait(async {
+        let new = NewTopic { name: topic.clone(), partitions: 1, replication: 1, settings: Vec::new() };
+        kafka.create_topics(vec![new], TIMEOUT).await.unwrap();
+        kafka.create_dead_letter_topics(&[&topic]).await.unwrap();
+        let publisher = kafka.publisher("depot").unwrap();
+        let sent: Vec<_> = letters(&topic)
+            .into_iter()
+            .map(|value| {
+                publisher.publish_record(OutgoingRecord {
+                    topic: format!("{topic}.dlq").into(),
+                    partition: Some(0),
+                    value: Some(value.into()),
+                    ..Default::default()
+                })
+            })
+            .collect();
+        for sent in sent {
+            sent.await.unwrap();
+        }
+        publisher.close(TIMEOUT).await;
+    });
+    topic
+}
+
+/// The offset behind the last record there is.
+fn end(brokers: &str, topic: &str) -> i64 {
+    let at = [TopicPartition::new(topic, 0)];
+    wait(kafka(brokers).admin().log_ends(&at, TIMEOUT)).unwrap()[0].end
+}
+
+/// The entries that were sent back to the topic, as their headers name them.
+fn sent_back(brokers: &str, topic: &str) -> Vec<String> {
+    let shown = on(brokers, &["tail", topic, "--from", "earliest", "--no-follow", "--json"]).ok();
+    let header = |record: &Value| {
+        let headers = record["headers"].to_string();
+        let at = headers.find("redrive_entry")?;
+        let rest = &headers[at..];
+        let from = rest.find(&format!("{topic}.dlq/"))?;
+        Some(rest[from..].split('"').next()?.to_owned())
+    };
+    shown.objects().iter().filter_map(header).collect()
+}
+
+#[test]
+fn what_is_said_wrongly_is_refused_before_a_cluster_is_asked() {
+    run(&["dlq", "ls", "--jq", ".a |"]).failed(2, &["--jq", "no jq expression"]);
+    run(&["dlq", "ls", "--offsets", "7"]).failed(2, &["--offsets", "100..200"]);
+    run(&["dlq", "ls", "--since", "soon"]).failed(2, &["--since", "an age"]);
+    run(&["dlq", "discard", "--yes"]).failed(2, &["--why is missing"]);
+    run(&["dlq", "replay", "--plan", "/nowhere"]).failed(2, &["--plan /nowhere", "--dry-run --out"]);
+    run(&["dlq", "replay", "--merge", "{"]).failed(2, &["--merge", "expected JSON"]);
+}
+
+#[test]
+fn what_is_no_dead_letter_is_listed_as_such_and_stops_no_command() {
+    let Some(brokers) = real("dlq with malformed entries") else { return };
+    let topic = topic_with(&brokers, |topic| {
+        vec![
+            letter(topic, 0, "parcel 0 has no weight"),
+            "no json".to_owned(),
+            "{}".to_owned(),
+            r#"{"original_offset":"seven"}"#.to_owned(),
+            letter(topic, 4, "parcel 4 has no weight")
+                .replace("{\"attempt", "{\"of_a_newer_version\":{\"a\":[1]},\"attempt"),
+        ]
+    });
+    on(&brokers, &["dlq", "ls", &topic]).ok().says(&["no dead letter", "5 entries"]);
+    let kinds = on(&brokers, &["dlq", "ls", &topic, "--json"]).ok().objects();
+    let count = |fingerprint: &str| {
+        kinds
+            .iter()
+            .filter(|kind| kind["fingerprint"] == fingerprint)
+            .map(|kind| kind["count"].as_u64().unwrap())
+            .sum::<u64>()
+    };
+    assert_eq!(count(""), 2, "{kinds:?}");
+    on(&brokers, &["dlq", "ls", &topic, "--each"]).ok().says(&["no dead letter: ", "parcel 4 has no weight"]);
+    on(&brokers, &["dlq", "show", &format!("{topic}.dlq/0/1")]).ok().says(&["no dead letter"]);
+    on(&brokers, &["dlq", "show", &format!("{topic}.dlq/0/4")]).ok().says(&[
+        "key 4",
+        "store",
+        "\"weight\": -4",
+    ]);
+    on(&brokers, &["dlq", "stats", &topic]).says(&["2 entries", "are no dead letters"]);
+    assert_eq!(on(&brokers, &["dlq", "export", &topic]).ok().objects().len(), 5);
+    let done = on(&brokers, &["dlq", "replay", &topic, "--yes", "--json"]).ok().objects().remove(0);
+    assert_eq!((&done["replayed"], done["unreadable"].as_array().unwrap().len()), (&json!(2), 2), "{done}");
+}
+
+#[test]
+fn a_dry_run_changes_nothing_its_plan_is_done_exactly_and_nobody_is_asked_twice() {
+    let Some(brokers) = real("dlq replay --plan") else { return };
+    let topic = topic_with(&brokers, |topic| {
+        let heavy = (0..6).map(|offset| letter(topic, offset, &format!("{offset}.5 kg are too much")));
+        heavy.chain((6..9).map(|offset| letter(topic, offset, "the shelf is full"))).collect()
+    });
+    let file = std::env::temp_dir().join(format!("{topic}.json"));
+    let plan = file.to_str().unwrap();
+    let ends = || (end(&brokers, &topic), end(&brokers, &format!("{topic}.dlq")));
+    let before = ends();
+    let dry = [
+        "dlq",
+        "replay",
+        &topic,
+        "--error",
+        "TOO MUCH",
+        "--jq",
+        ".original_offset > 1",
+        "--dry-run",
+        "--out",
+        plan,
+    ];
+    on(&brokers, &dry).ok().says(&["4  dead letters would be replayed", "5  left out: not meant"]);
+    let refused = on(&brokers, &["dlq", "replay", "--plan", plan]);
+    assert_eq!(refused.code, 1, "nobody can be asked: {refused:?}");
+    assert_eq!(ends(), before);
+    let done = on(
+        &brokers,
+        &["dlq", "replay", "--plan", plan, "--yes", "--by", "ana", "--merge", r#"{"weight":1}"#],
+    )
+    .ok();
+    done.says(&["4  replayed", "5  passed over"]);
+    on(&brokers, &["dlq", "replay", "--plan", plan, "--yes"]).ok().says(&["4  resolved before"]);
+    let sent = sent_back(&brokers, &topic);
+    assert_eq!(sent.len(), 4, "{sent:?}");
+    on(&brokers, &["dlq", "discard", &topic, "--error", "shelf", "--why", "it was empty", "--yes"])
+        .ok()
+        .says(&["3  decided"]);
+    on(&brokers, &["dlq", "ls", &topic]).ok().says(&["2 entries of 1 kind"]);
+    on(&brokers, &["dlq", "show", &sent[0]]).ok().says(&["replayed, by ana", "redrive by ana"]);
+
+    // On another topic of the same name they would come again; here all of them are there.
+    let exported = on(&brokers, &["dlq", "export", &topic]).ok();
+    std::fs::write(&file, &exported.out).unwrap();
+    on(&brokers, &["dlq", "import", plan, "--yes"]).ok().says(&["0 letters put there, 9 were there already"]);
+    std::fs::remove_file(&file).unwrap();
+}
+
+/// The transaction under way is kept as a whole or not at all, wherever the blow falls.
+#[test]
+fn a_replayer_that_is_killed_again_and_again_sends_each_letter_back_once() {
+    const LETTERS: i64 = 3_000;
+    let Some(brokers) = real("dlq replay, killed") else { return };
+    let topic =
+        topic_with(&brokers, |topic| (0..LETTERS).map(|at| letter(topic, at, "the shelf is full")).collect());
+    let replay = ["dlq", "replay", &topic, "--yes", "--take-over", "--rate", "1000", "--brokers", &brokers];
+    let mut kills = 0;
+    for blow_ms in [150, 400, 650, 900, 1_150, 1_400, 1_650, 1_900] {
+        let before = end(&brokers, &topic);
+        let mut child = command(&replay).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        // From the first record on, so that the blow falls into the work.
+        let until = Instant::now() + TIMEOUT;
+        while end(&brokers, &topic) == before && child.try_wait().unwrap().is_none() && Instant::now() < until
+        {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        std::thread::sleep(Duration::from_millis(blow_ms / 4));
+        kills += usize::from(child.try_wait().unwrap().is_none());
+        child.kill().unwrap(); // SIGKILL
+        child.wait().unwrap();
+    }
+    let killed = sent_back(&brokers, &topic).len();
+    eprintln!("killed {kills} times, after {killed} of {LETTERS} letters");
+    assert!(kills > 2, "it was killed at work");
+    // Without --take-over the dead one's claim holds for a while, and the next is told so.
+    let told = run(&["dlq", "replay", &topic, "--yes", "--brokers", &brokers]);
+    assert!(told.code == 0 || told.err.contains("is claimed by"), "{told:?}");
+    on(&brokers, &["dlq", "replay", &topic, "--yes", "--take-over"]).ok();
+    let mut sent = sent_back(&brokers, &topic);
+    sent.sort();
+    let all = sent.len();
+    sent.dedup();
+    assert_eq!((all, sent.len()), (LETTERS as usize, LETTERS as usize), "each once");
+    on(&brokers, &["dlq", "ls", &topic]).ok().says(&["0 entries"]);
+}
+
+#[test]
+fn a_cluster_without_dead_letters_has_nothing_to_list() {
+    let dev = Dev::start(&[]);
+    on(&dev.brokers, &["dlq", "ls"]).ok().says(&["0 entries of 0 kinds"]);
+    on(&dev.brokers, &["dlq", "show", "txova.rides.v1.dlq/0/7"]).failed(1, &["there is no entry"]);
+}
