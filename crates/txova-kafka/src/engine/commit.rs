@@ -73,7 +73,7 @@ impl<R: Clone> Engine<R> {
             return None;
         }
         self.commits.due = None;
-        self.commits.settled_in_flight = std::mem::take(&mut self.commits.settled);
+        let settled = std::mem::take(&mut self.commits.settled);
         let changed = self.partitions.iter().filter(|(slot, partition)| {
             partition.changed && !self.leaving.gives_back(*slot, partition.epoch)
         });
@@ -91,6 +91,7 @@ impl<R: Clone> Engine<R> {
             return None;
         }
         self.commits.in_flight = Some(in_flight);
+        self.commits.settled_in_flight = settled;
         Some(entries)
     }
 
