@@ -60,6 +60,8 @@ pub(super) enum Mutation {
     GivesBackDuringTransaction,
     /// Records start although a transaction's worth of them waits.
     OverfillsTransactions,
+    /// A commit leaves out what an earlier one told as done.
+    Untells,
 }
 
 #[cfg(not(test))]

@@ -7,7 +7,7 @@ use crate::engine::mutation::{Mutation, break_engine};
 
 const SEEDS: u64 = 200;
 
-const ALL: [Mutation; 28] = [
+const ALL: [Mutation; 29] = [
     Mutation::CommitsPastUnsettled,
     Mutation::CommitsUnrunWhenLeaving,
     Mutation::FreesKeyInBackOff,
@@ -36,6 +36,7 @@ const ALL: [Mutation; 28] = [
     Mutation::BatchSpoilsAll,
     Mutation::GivesBackDuringTransaction,
     Mutation::OverfillsTransactions,
+    Mutation::Untells,
 ];
 
 /// The first seed whose world shows the fault, and how.

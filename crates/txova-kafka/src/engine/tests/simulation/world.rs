@@ -253,7 +253,8 @@ impl World {
         self.members[m].engine.committed(answer.as_ref().copied(), self.now);
     }
 
-    /// A commit is refused, half done, done and said to be refused, or simply done.
+    /// A commit is refused, half done, done and said to be refused, or simply done. A transaction is done or not, and what
+    /// is said of it is so.
     pub(super) fn write(&mut self, m: usize, entries: &[CommitEntry]) -> Result<(), ClientError> {
         if entries.iter().any(|entry| self.owners[entry.partition.partition as usize] != Some(m)) {
             self.checker.saw("commit of a member thrown out");
@@ -266,6 +267,20 @@ impl World {
             _ => entries.len(),
         };
         let mut answer = if luck < 20 { Err(error(ClientErrorKind::TimedOut)) } else { Ok(()) };
+        let is_too_large = |entry: &CommitEntry| entry.metadata.len() > self.broker_limit;
+        if self.checker.settings.transactions {
+            if entries.iter().any(is_too_large) {
+                self.checker.saw("metadata too large");
+                answer = Err(error(ClientErrorKind::OffsetMetadataTooLarge));
+            }
+            if answer.is_err() {
+                return answer;
+            }
+            for entry in entries {
+                let before = self.group[entry.partition.partition as usize].as_ref();
+                self.checker.keeps_telling(before, entry);
+            }
+        }
         for entry in &entries[..done] {
             if entry.metadata.len() > self.broker_limit {
                 self.checker.saw("metadata too large");
