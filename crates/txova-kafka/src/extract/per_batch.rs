@@ -8,6 +8,12 @@ use super::{Attempt, FromEvent, State};
 /// An [`Attempt`]'s number is 1 for every event that shares a batch: one that has failed is handled alone.
 ///
 /// An extractor of one's own says so by one line: `impl PerBatch for Tariffs {}`.
+///
+/// ```compile_fail
+/// # use txova_kafka::{Meta, Raw, Router};
+/// async fn store(records: Vec<Raw>, meta: Meta) {} // whose?
+/// Router::new().on("ride.*", store);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot stand beside a batch handler's events",
     label = "belongs to one event, not to a batch",

@@ -24,7 +24,8 @@ use self::world::World;
 const SEEDS: u64 = 100;
 
 /// What must have happened somewhere: worlds where nothing happens prove nothing.
-const EVENTS: [&str; 31] = [
+const EVENTS: [&str; 34] = [
+    "batch",
     "broker away",
     "clock jumps",
     "close",
@@ -43,10 +44,12 @@ const EVENTS: [&str; 31] = [
     "ended by timeout",
     "expelled",
     "expelled unnoticed",
+    "failed with its batch",
     "fetch delayed",
     "fetched again",
     "handled",
     "held back",
+    "held back in its batch",
     "joined",
     "lost",
     "panicked",

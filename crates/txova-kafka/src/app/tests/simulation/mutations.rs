@@ -7,7 +7,7 @@ use crate::driver::mutation::{Mutation, break_driver};
 
 const SEEDS: u64 = 60;
 
-const ALL: [Mutation; 18] = [
+const ALL: [Mutation; 19] = [
     Mutation::DropsFailures,
     Mutation::PanicsAreFine,
     Mutation::NeverTimesOut,
@@ -26,6 +26,7 @@ const ALL: [Mutation; 18] = [
     Mutation::NeverWakes,
     Mutation::ForgetsResumes,
     Mutation::MixesEpochs,
+    Mutation::ForgetsPartialFailures,
 ];
 
 /// The first seed whose world shows the fault, and how.

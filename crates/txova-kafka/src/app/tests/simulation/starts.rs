@@ -1,5 +1,7 @@
 //! What must hold at the moment a handler starts: by what handlers saw before, and by what the group knows.
 
+use std::collections::BTreeSet;
+
 use tokio::time::Instant;
 
 use super::super::{GROUP, TOPIC};
@@ -11,7 +13,15 @@ use crate::record::TopicPartition;
 use crate::testing::Cluster;
 
 impl Facts {
-    pub(super) fn check_start(&mut self, m: usize, at: At, attempt: &Attempt, cluster: &Cluster) {
+    /// A record is with a handler, in the batch whose first run is `leader`.
+    pub(super) fn check_start(
+        &mut self,
+        m: usize,
+        at: At,
+        leader: usize,
+        attempt: &Attempt,
+        cluster: &Cluster,
+    ) {
         let now = Instant::now();
         let n = attempt.number();
         let known = self.written.contains_key(&at);
@@ -22,13 +32,16 @@ impl Facts {
         let gone = self.members[m].ended || self.members[m].crashed;
         self.holds(!gone, || format!("epoch: {at:?} starts at member {m}, which has ended"));
         let beside = self.running.iter().map(|run| &self.runs[*run]);
-        let beside = beside.filter(|run| run.member == m && !run.token.is_cancelled()).count();
+        let beside = beside.filter(|run| run.member == m && !run.token.is_cancelled());
+        let leaders: BTreeSet<usize> =
+            beside.map(|run| run.leader).filter(|other| *other != leader).collect();
+        let beside = leaders.len();
         let most = self.concurrency;
         self.holds(beside < most, || format!("bounded: member {m} runs {} at once", beside + 1));
         if self.is_owner(m, at.0, cluster) {
-            self.check_overlap(m, at);
+            self.check_overlap(m, at, leader);
         }
-        self.check_lane(m, at);
+        self.check_lane(m, at, leader);
         self.check_again(m, at, n);
         self.check_committed(m, at, n, cluster, now);
     }
@@ -53,9 +66,10 @@ impl Facts {
         member.crashed || forced || run.unnoticed
     }
 
-    fn check_overlap(&mut self, m: usize, at: At) {
+    fn check_overlap(&mut self, m: usize, at: At, leader: usize) {
         let lane = self.lane(at);
-        let beside = self.running.iter().map(|run| &self.runs[*run]).find(|run| {
+        let others = self.running.iter().map(|run| &self.runs[*run]).filter(|run| run.leader != leader);
+        let beside = others.into_iter().find(|run| {
             let same_lane = run.at.0 == at.0 && lane.is_some() && self.lane(run.at) == lane;
             (same_lane || run.at == at) && !self.is_excused(run, m)
         });
@@ -65,12 +79,13 @@ impl Facts {
         });
     }
 
-    /// Records of a lane start in order, each after the one before is settled.
-    fn check_lane(&mut self, m: usize, at: At) {
+    /// Records of a lane start in order, each after the one before is settled, or right behind it in a batch.
+    fn check_lane(&mut self, m: usize, at: At, leader: usize) {
         let Some(lane) = self.lane(at) else { return };
         let before = self.written.range((at.0, 0)..at).map(|(before, _)| *before);
         let unsettled = before
             .filter(|before| self.lane(*before) == Some(lane))
+            .filter(|before| !self.runs[leader.min(self.runs.len())..].iter().any(|run| run.at == *before))
             .find(|before| self.settled_at(*before).is_none());
         self.holds(unsettled.is_none(), || {
             format!("key-order: {at:?} starts at member {m} while {unsettled:?} before it is not settled")
@@ -95,8 +110,12 @@ impl Facts {
             format!("attempts persist: attempt {n} of {at:?} starts, and {failures} have failed")
         });
         let Some((before, end)) = again else { return };
-        let failed = matches!(end, Some(End::Failed(ErrorClass::Transient) | End::Panicked | End::TimedOut));
-        self.holds(failed && n == before + 1, || {
+        let failed = matches!(
+            end,
+            Some(End::Failed(ErrorClass::Transient) | End::FailedTogether(_) | End::Panicked | End::TimedOut)
+        );
+        let held_back = end == Some(End::HeldBack) && n == before;
+        self.holds(failed && n == before + 1 || held_back, || {
             format!("{at:?} starts at member {m} as attempt {n} after attempt {before}, which ended {end:?}")
         });
     }

@@ -29,8 +29,16 @@ pub(super) enum Nature {
     Poison,
     /// No event: no handler ever sees it.
     Garbage,
+    /// For the handler of batches, and not what its type says: no handler ever sees it.
+    Illegible,
     /// No value: no handler ever sees it, and it is ignored.
     Tombstone,
+}
+
+impl Nature {
+    pub(super) fn is_no_event(self) -> bool {
+        matches!(self, Self::Garbage | Self::Illegible)
+    }
 }
 
 pub(super) struct Written {
@@ -52,6 +60,8 @@ pub(super) struct Run {
     /// How it ended; `None` while it runs.
     pub end: Option<(Instant, End)>,
     pub attempt: u32,
+    /// The first run of its batch, itself where it is the first or alone.
+    pub leader: usize,
     /// Its member had been thrown out and did not know.
     pub unnoticed: bool,
     pub token: Attempt,
@@ -75,6 +85,10 @@ pub(super) enum End {
     Panicked,
     TimedOut,
     Aborted,
+    /// Its batch failed, and it is not said which record it was.
+    FailedTogether(ErrorClass),
+    /// Behind a record of its lane, in its batch, that is not settled.
+    HeldBack,
 }
 
 /// What the script did to a member, and what its handlers said.
@@ -125,27 +139,32 @@ impl Story {
         self.facts.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// A handler begins. The number of the run, and how many the record had before.
-    pub(super) fn started(&self, member: usize, at: At, attempt: &Attempt) -> (usize, usize) {
+    /// A handler begins with one record, or with those of a batch. The number of each run, and how many its record had
+    /// before.
+    pub(super) fn started(&self, member: usize, batch: &[At], attempt: &Attempt) -> Vec<(usize, usize)> {
         let mut facts = self.facts();
         facts.letters.look(&self.cluster);
-        facts.check_start(member, at, attempt, &self.cluster);
-        let run = facts.runs.len();
-        facts.tell(&format!("start {member} {at:?} {}", attempt.number()));
-        let began = Instant::now();
-        let (number, token) = (attempt.number(), attempt.clone());
-        let unnoticed = !facts.is_owner(member, at.0, &self.cluster);
-        facts.runs.push(Run { member, at, began, end: None, attempt: number, unnoticed, token, told: None });
-        facts.running.push(run);
-        let before = facts.written.get_mut(&at).map_or(0, |written| {
-            written.runs.push(run);
-            written.runs.len() - 1
-        });
-        (run, before)
+        let leader = facts.runs.len();
+        batch.iter().map(|at| facts.started(member, *at, leader, attempt, &self.cluster)).collect()
     }
 
-    pub(super) fn ended(&self, run: usize, end: End) {
-        self.facts().ended(run, end);
+    /// Each run ended so, in the order of the batch.
+    pub(super) fn ended(&self, runs: &[(usize, End)]) {
+        let mut facts = self.facts();
+        let mut open: Vec<At> = Vec::new();
+        for (run, end) in runs {
+            let at = facts.runs[*run].at;
+            let lane = facts.lane(at);
+            let is_behind = lane.is_some() && open.iter().any(|before| facts.lane(*before) == lane);
+            let end = match end {
+                End::Handled | End::Failed(_) if is_behind => End::HeldBack,
+                end => *end,
+            };
+            facts.ended(*run, end);
+            if !matches!(end, End::Handled | End::Failed(ErrorClass::Skip)) {
+                open.push(at);
+            }
+        }
     }
 }
 
@@ -188,6 +207,39 @@ impl Facts {
         settled.into_iter().chain(letter).min()
     }
 
+    fn started(
+        &mut self,
+        member: usize,
+        at: At,
+        leader: usize,
+        attempt: &Attempt,
+        cluster: &Cluster,
+    ) -> (usize, usize) {
+        self.check_start(member, at, leader, attempt, cluster);
+        let run = self.runs.len();
+        self.tell(&format!("start {member} {at:?} {}", attempt.number()));
+        let began = Instant::now();
+        let (number, token) = (attempt.number(), attempt.clone());
+        let unnoticed = !self.is_owner(member, at.0, cluster);
+        self.runs.push(Run {
+            member,
+            at,
+            began,
+            end: None,
+            attempt: number,
+            leader,
+            unnoticed,
+            token,
+            told: None,
+        });
+        self.running.push(run);
+        let before = self.written.get_mut(&at).map_or(0, |written| {
+            written.runs.push(run);
+            written.runs.len() - 1
+        });
+        (run, before)
+    }
+
     fn ended(&mut self, run: usize, mut end: End) {
         let now = Instant::now();
         let limit = self.processing_timeout;
@@ -215,6 +267,8 @@ impl Facts {
             End::Panicked => "panicked",
             End::TimedOut => "ended by timeout",
             End::Aborted => "ended by abort",
+            End::FailedTogether(_) => "failed with its batch",
+            End::HeldBack => "held back in its batch",
         };
         self.saw(event);
         if end == End::Failed(ErrorClass::Stop) {
@@ -230,8 +284,10 @@ impl Facts {
                 written.failed_for_good = true;
                 written.failures += 1;
             }
-            End::Failed(ErrorClass::Transient) | End::Panicked | End::TimedOut => written.failures += 1,
-            End::Failed(ErrorClass::Stop) | End::Aborted => {}
+            End::Failed(ErrorClass::Transient) | End::FailedTogether(_) | End::Panicked | End::TimedOut => {
+                written.failures += 1
+            }
+            End::Failed(ErrorClass::Stop) | End::Aborted | End::HeldBack => {}
         }
     }
 }
