@@ -66,6 +66,7 @@ impl World {
             must_stop: false,
             ended: false,
             forced: BTreeMap::new(),
+            back: BTreeMap::new(),
         };
         story.facts().members.push(facts);
         let run = tokio::spawn(app.run());

@@ -120,12 +120,24 @@ impl Facts {
         });
     }
 
+    /// Whether this is the first moment the group counts on a member again that it had thrown out: the member may not have
+    /// heard yet that what it had was another's meanwhile.
+    fn is_just_back(&mut self, m: usize, p: i32, now: Instant) -> bool {
+        let member = &mut self.members[m];
+        let Some(forced) = member.forced.get(&p) else { return false };
+        let back = member.back.entry(p).or_insert(now);
+        if *back < *forced {
+            *back = now;
+        }
+        *back == now
+    }
+
     /// What the group's commit says of a record holds for whoever has the partition.
     fn check_committed(&mut self, m: usize, at: At, n: u32, cluster: &Cluster, now: Instant) {
         let partition = TopicPartition::new(TOPIC, at.0);
         let is_owner = self.is_owner(m, at.0, cluster);
-        let just_forced = self.members[m].forced.get(&at.0) == Some(&now);
-        let committed = cluster.committed_by(GROUP, &partition).filter(|_| is_owner && !just_forced);
+        let just_back = is_owner && self.is_just_back(m, at.0, now);
+        let committed = cluster.committed_by(GROUP, &partition).filter(|_| is_owner && !just_back);
         let Some((offset, metadata)) = committed else { return };
         let map = match offset_map::decode(offset, &metadata) {
             Ok(map) => map,

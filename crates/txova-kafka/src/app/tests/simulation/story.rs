@@ -102,6 +102,8 @@ pub(super) struct MemberFacts {
     pub ended: bool,
     /// When its partitions were taken without asking.
     pub forced: BTreeMap<i32, Instant>,
+    /// When it was first seen to have them again.
+    pub back: BTreeMap<i32, Instant>,
 }
 
 pub(super) struct Facts {
