@@ -29,6 +29,7 @@ fn brokers() -> Option<String> {
 struct Depot {
     repaired: Arc<[AtomicBool; 4]>,
     is_gateway_away: Arc<AtomicBool>,
+    turned_away: Arc<AtomicUsize>,
     handled: Arc<Mutex<BTreeMap<usize, usize>>>,
 }
 
@@ -46,6 +47,7 @@ fn poison(number: usize) -> Option<usize> {
 async fn store(State(depot): State<Depot>, meta: Meta) -> Result<(), HandlerError> {
     let number: usize = meta.event_id.parse()?;
     if depot.is_gateway_away.load(SeqCst) {
+        depot.turned_away.fetch_add(1, SeqCst);
         return Err(HandlerError::transient("the gateway is away").retry_after(Duration::from_millis(200)));
     }
     if let Some(way) = poison(number).filter(|way| !depot.repaired[*way].load(SeqCst)) {
@@ -58,6 +60,15 @@ async fn store(State(depot): State<Depot>, meta: Meta) -> Result<(), HandlerErro
     }
     *depot.handled.lock().unwrap().entry(number).or_default() += 1;
     Ok(())
+}
+
+/// A broker tells nobody when a topic has changed: it is looked at again and again.
+async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+    let deadline = Instant::now() + WAIT * 2;
+    while !is_so().await {
+        assert!(Instant::now() < deadline, "waited two minutes until {what}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// Behind all events: one that tells that a partition is read to here.
@@ -148,11 +159,10 @@ impl World {
         let round = LAST + 10 * self.rounds.fetch_add(1, SeqCst);
         self.publish_all((0..6).map(|at| (round + at, (Some(at as i32), format!("last {at}"))))).await;
         let are_read = || depot.handled.lock().unwrap().range(round..round + 6).count() == 6;
-        let deadline = Instant::now() + WAIT * 2;
-        while !are_read() || depot.handled().0 < events || self.letters().await.len() < letters {
-            assert!(Instant::now() < deadline, "waited two minutes until everything is read");
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+        until("everything is read", async || {
+            are_read() && depot.handled().0 >= events && self.letters().await.len() >= letters
+        })
+        .await;
         assert!(handle.close(WAIT).await);
         run.await.unwrap().unwrap();
     }
@@ -197,7 +207,7 @@ async fn of_ten_thousand_events_exactly_the_poison_is_kept_grouped_and_repaired_
         world.publish(0..EVENTS / 2).await;
         world.depot.is_gateway_away.store(true, SeqCst);
         world.publish(EVENTS / 2..EVENTS).await;
-        tokio::time::sleep(Duration::from_secs(2)).await; // the outage lasts
+        until("the outage is felt", async || world.depot.turned_away.load(SeqCst) >= 20).await;
         world.depot.is_gateway_away.store(false, SeqCst);
     };
     world.settle(&world.group, &world.depot, (EVENTS - 300, 300), outage).await;
@@ -275,16 +285,17 @@ async fn two_who_send_back_at_once_send_each_letter_once() {
     let all = world.open().await;
     assert_eq!(all, poisoned);
     let replay = |by: &str, takes_over: bool| {
-        Replay::new().topics([&world.topic]).by(by).per_second(200).take_over(takes_over)
+        Replay::new().topics([&world.topic]).by(by).per_second(40).take_over(takes_over) // three seconds' work
     };
     // One who asks and one who pushes; the first is thrown out in the middle, or finds the place taken.
     let first = world.kafka.replay(replay("ana", false));
+    let has_begun = async || until("the first is at work", async || world.open().await < all).await;
     let second = async {
-        tokio::time::sleep(Duration::from_millis(300)).await;
+        has_begun().await;
         world.kafka.replay(replay("bia", true)).await
     };
     let third = async {
-        tokio::time::sleep(Duration::from_millis(350)).await;
+        has_begun().await;
         world.kafka.replay(replay("caio", false)).await
     };
     let (first, second, third) = tokio::join!(first, second, third);
