@@ -12,7 +12,7 @@ use crate::outcome::HandlerError;
 use crate::record::{OutgoingRecord, TopicPartition};
 use crate::testing::Cluster;
 
-use super::AppBuilder;
+use super::{App, AppBuilder};
 
 mod batches;
 mod close;
@@ -73,6 +73,20 @@ impl Seen {
     fn all(&self) -> Vec<String> {
         self.0.lock().unwrap().clone()
     }
+}
+
+/// Runs the app until all is committed.
+async fn run_to_the_end(cluster: &Cluster, app: App) {
+    run_until(cluster, app, |cluster| cluster.lag(GROUP, TOPIC) == 0).await;
+}
+
+async fn run_until(cluster: &Cluster, app: App, is_done: impl FnMut(&Cluster) -> bool) {
+    let handle = app.handle();
+    let run = tokio::spawn(app.run());
+    cluster.wait_until(is_done).await;
+    assert!(handle.close(LONG).await);
+    let report = run.await.unwrap().unwrap();
+    assert!(report.abandoned.is_empty() && report.commit_error.is_none(), "{report:?}");
 }
 
 const LONG: Duration = Duration::from_secs(60);

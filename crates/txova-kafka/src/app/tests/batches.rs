@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::*;
-use crate::app::{App, RangeEnd, RangeStart, RunRange};
+use crate::app::{RangeEnd, RangeStart, RunRange};
 use crate::batch::{BatchError, Batching};
 use crate::extract::State;
 
@@ -43,14 +43,9 @@ fn storing(cluster: &Cluster, batching: Batching) -> (App, Runs) {
 }
 
 /// Runs the app until all is committed; each run of the handler.
-async fn run_to_the_end(cluster: &Cluster, batching: Batching) -> Vec<Vec<String>> {
+async fn runs_to_the_end(cluster: &Cluster, batching: Batching) -> Vec<Vec<String>> {
     let (app, runs) = storing(cluster, batching);
-    let handle = app.handle();
-    let run = tokio::spawn(app.run());
-    cluster.wait_until(|cluster| cluster.lag(GROUP, TOPIC) == 0).await;
-    assert!(handle.close(LONG).await);
-    let report = run.await.unwrap().unwrap();
-    assert!(report.abandoned.is_empty() && report.commit_error.is_none(), "{report:?}");
+    run_to_the_end(cluster, app).await;
     runs.lock().unwrap().clone()
 }
 
@@ -66,7 +61,7 @@ async fn events_come_in_batches_of_the_size_that_is_set_each_once_and_are_commit
     for n in 0..95 {
         produce(&cluster, &format!("k{}", n % 7), &envelope(&format!("e{n:02}")));
     }
-    let runs = run_to_the_end(&cluster, FAST).await;
+    let runs = runs_to_the_end(&cluster, FAST).await;
     let sizes: Vec<usize> = runs.iter().map(Vec::len).collect();
     assert!(sizes.iter().all(|size| *size <= 10) && sizes.len() <= 20, "{sizes:?}");
     assert!(sizes.iter().filter(|size| **size == 10).count() >= 5, "{sizes:?}");
@@ -98,7 +93,7 @@ async fn a_hot_key_comes_in_batches_in_the_order_of_the_log() {
     for n in 0..500 {
         produce(&cluster, "hot", &envelope(&format!("{n:03}")));
     }
-    let runs = run_to_the_end(&cluster, Batching { max_size: 100, ..FAST }).await;
+    let runs = runs_to_the_end(&cluster, Batching { max_size: 100, ..FAST }).await;
     assert!(runs.len() <= 10, "{} runs", runs.len());
     let ids: Vec<String> = runs.concat();
     assert!(ids.is_sorted() && ids.len() == 500);
@@ -112,7 +107,7 @@ async fn one_bad_record_fails_alone_whatever_it_does_to_its_batch() {
             let id = if n == 4 { bad.to_owned() } else { format!("e{n}") };
             produce(&cluster, &format!("k{n}"), &envelope(&id));
         }
-        let runs = run_to_the_end(&cluster, FAST).await;
+        let runs = runs_to_the_end(&cluster, FAST).await;
         let letters = cluster.records(DLQ);
         assert_eq!(letters.len(), 1, "{bad}");
         let letter = String::from_utf8_lossy(letters[0].1.value.as_deref().unwrap()).into_owned();
@@ -136,7 +131,7 @@ async fn a_record_named_as_failed_costs_its_neighbours_nothing() {
     {
         produce(&cluster, key, &envelope(id));
     }
-    let runs = run_to_the_end(&cluster, FAST).await;
+    let runs = runs_to_the_end(&cluster, FAST).await;
     assert_eq!(cluster.records(DLQ).len(), 1);
     let times = times(&runs);
     assert_eq!((times["refused"], times["later"]), (1, 2));
@@ -165,7 +160,7 @@ async fn a_close_does_not_wait_for_a_batch_that_fills_and_the_next_run_handles_i
     let report = run.await.unwrap().unwrap();
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
     assert_eq!((report.returned, runs.lock().unwrap().len()), (1, 0));
-    assert_eq!(run_to_the_end(&cluster, FAST).await, [["waits"]]);
+    assert_eq!(runs_to_the_end(&cluster, FAST).await, [["waits"]]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -59,17 +59,6 @@ fn exactly_once<Args>(cluster: &Cluster, handler: impl crate::Handler<Args>) -> 
     builder(cluster).exactly_once("depot").on("*", handler).topics([TOPIC])
 }
 
-/// Runs the app until all is committed.
-async fn run_to_the_end(cluster: &Cluster, app: AppBuilder) {
-    let app = app.build().unwrap();
-    let handle = app.handle();
-    let run = tokio::spawn(app.run());
-    cluster.wait_until(|cluster| cluster.lag(GROUP, TOPIC) == 0).await;
-    assert!(handle.close(LONG).await);
-    let report = run.await.unwrap().unwrap();
-    assert!(report.abandoned.is_empty() && report.commit_error.is_none(), "{report:?}");
-}
-
 async fn forward(tx: Tx, meta: Meta) -> Result<(), HandlerError> {
     tx.publish(&Forwarded::of(&meta))?;
     Ok(())
@@ -92,7 +81,7 @@ async fn nothing_is_published_by_an_attempt_that_fails_and_once_by_the_one_that_
     for id in ["fine", "fails", "skipped", "refused", "panics", "hangs"] {
         produce(&cluster, "one key", &envelope(id));
     }
-    run_to_the_end(&cluster, exactly_once(&cluster, handler)).await;
+    run_to_the_end(&cluster, exactly_once(&cluster, handler).build().unwrap()).await;
     assert_eq!(forwarded(&cluster), ["fine 1", "fails 3", "panics 2", "hangs 2"]);
     assert_eq!(letters(&cluster).len(), 1);
 }
@@ -134,7 +123,7 @@ async fn a_transaction_that_is_aborted_is_made_again_without_running_a_handler_a
     for n in 0..30 {
         produce(&cluster, &format!("k{}", n % 3), &envelope(&n.to_string()));
     }
-    run_to_the_end(&cluster, exactly_once(&cluster, handler).state(seen.clone())).await;
+    run_to_the_end(&cluster, exactly_once(&cluster, handler).state(seen.clone()).build().unwrap()).await;
     assert_eq!(seen.all().len(), 30);
     assert_eq!(forwarded(&cluster), (0..30).map(|n| n.to_string()).collect::<Vec<_>>());
 }
@@ -147,7 +136,7 @@ async fn a_transaction_has_at_most_as_many_records_as_it_may_however_long_the_on
         produce(&cluster, &format!("k{n}"), &envelope(&n.to_string()));
     }
     let limits = |consumer: &mut crate::config::ConsumerConfig| consumer.commit_every_records = 30;
-    run_to_the_end(&cluster, exactly_once(&cluster, forward).consumer(limits)).await;
+    run_to_the_end(&cluster, exactly_once(&cluster, forward).consumer(limits).build().unwrap()).await;
     let mut before = 0;
     for commit in cluster.commits() {
         assert!(commit.offset - before <= 30, "{} after {before}", commit.offset);
@@ -162,7 +151,7 @@ async fn dead_letters_are_written_in_the_transaction_that_commits_their_record()
     cluster.fail_commits(GROUP, 2, CommitFault::Refused(ClientErrorKind::TimedOut));
     produce(&cluster, "k", "no event at all");
     produce(&cluster, "k", &envelope("behind it"));
-    run_to_the_end(&cluster, exactly_once(&cluster, forward)).await;
+    run_to_the_end(&cluster, exactly_once(&cluster, forward).build().unwrap()).await;
     assert_eq!(letters(&cluster).len(), 1, "aborted twice, and there once");
     assert_eq!(forwarded(&cluster), ["behind it"]);
 }
@@ -175,7 +164,7 @@ async fn an_event_too_large_for_its_topic_makes_a_dead_letter_of_the_record_and_
     }
     cluster.fail_produces(OUT, 1, ProduceFault::Refused(ClientErrorKind::TooLarge));
     cluster.fail_produces(DLQ, 2, ProduceFault::Refused(ClientErrorKind::TooLarge));
-    run_to_the_end(&cluster, exactly_once(&cluster, forward)).await;
+    run_to_the_end(&cluster, exactly_once(&cluster, forward).build().unwrap()).await;
     assert_eq!(forwarded(&cluster), ["second", "third"]);
     let letters = letters(&cluster);
     assert_eq!(letters.len(), 1);
@@ -256,7 +245,7 @@ async fn a_member_that_dies_or_gives_back_leaves_nothing_twice_and_nothing_out()
 async fn what_is_published_inherits_correlation_cause_and_source() {
     let cluster = one_partition();
     produce(&cluster, "k", &envelope("the cause"));
-    run_to_the_end(&cluster, exactly_once(&cluster, forward)).await;
+    run_to_the_end(&cluster, exactly_once(&cluster, forward).build().unwrap()).await;
     let (_, record) = cluster.records(OUT).remove(0);
     let envelope = EnvelopeRef::decode(record.value.as_deref().unwrap()).unwrap();
     assert_eq!((&*envelope.correlation_id, &*envelope.source), ("c", "depot"));
@@ -281,7 +270,7 @@ async fn in_a_batch_what_is_published_belongs_to_the_event_it_came_with() {
     for id in ["first", "refused", "later", "last"] {
         produce(&cluster, id, &envelope(id));
     }
-    run_to_the_end(&cluster, exactly_once(&cluster, handler)).await;
+    run_to_the_end(&cluster, exactly_once(&cluster, handler).build().unwrap()).await;
     assert_eq!(forwarded(&cluster), ["first", "last", "later"]);
     assert_eq!(letters(&cluster).len(), 1);
 }
@@ -298,7 +287,7 @@ async fn who_publishes_after_the_attempt_is_told_that_it_is_over() {
         });
     }
     produce(&cluster, "k", &envelope("e"));
-    run_to_the_end(&cluster, exactly_once(&cluster, handler).state(seen.clone())).await;
+    run_to_the_end(&cluster, exactly_once(&cluster, handler).state(seen.clone()).build().unwrap()).await;
     cluster.wait_until(|_| !seen.all().is_empty()).await;
     assert!(seen.all()[0].contains("has ended"), "{:?}", seen.all());
     assert_eq!(forwarded(&cluster).len(), 0);

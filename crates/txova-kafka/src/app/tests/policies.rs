@@ -30,12 +30,7 @@ fn of_type(id: &str, event_type: &str) -> String {
 
 /// Runs the app until so many dead letters are written.
 async fn until_dead(cluster: &Cluster, app: AppBuilder, letters: usize) {
-    let app = app.build().unwrap();
-    let handle = app.handle();
-    let run = tokio::spawn(app.run());
-    cluster.wait_until(|cluster| cluster.records(DLQ).len() == letters).await;
-    assert!(handle.close(LONG).await);
-    run.await.unwrap().unwrap();
+    run_until(cluster, app.build().unwrap(), |cluster| cluster.records(DLQ).len() == letters).await;
 }
 
 #[tokio::test(start_paused = true)]
