@@ -1,9 +1,11 @@
 //! The thin part around the engine: one task that tells it what happened and does what it says. It decides nothing; what
 //! it must never do is wait for a handler, a broker or a lock.
 
+mod actions;
 mod clock;
 mod handlers;
 mod intake;
+mod membership;
 pub(crate) mod mutation;
 mod named;
 mod outputs;
@@ -16,18 +18,17 @@ use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep_until, timeout_at};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, info, warn};
+use tracing::{info, warn};
 
 use crate::attempt::Dispatch;
 use crate::client_error::{ClientError, ClientErrorKind};
 use crate::engine::{
-    Action, BreakerChange, CloseReport, DeadLetterOrder, Engine, Settings, Settled, Start, Status,
-    StopReason, Ticket,
+    BreakerChange, CloseReport, DeadLetterOrder, Engine, Settings, Settled, Status, StopReason, Ticket,
 };
 use crate::metrics::HandlerMetrics;
 use crate::outcome::{BatchOutcome, Outcome};
 use crate::record::{OutgoingRecord, Record, TopicPartition};
-use crate::transport::{Batch, Command, Commit, CommitError, GroupEvent, GroupMember};
+use crate::transport::{Batch, CommitError, GroupEvent, GroupMember};
 
 use self::clock::Clock;
 use self::handlers::Handlers;
@@ -248,200 +249,6 @@ impl Driver {
             intake::Fed::NoRoom => self.held = Some(held),
             intake::Fed::WentBack(reason) => self.engine.stop(reason),
         }
-    }
-
-    /// Does what the engine says; true when there may be more.
-    fn act(&mut self) -> bool {
-        let mut now = self.clock.now();
-        for _ in 0..ACTIONS_IN_A_ROW {
-            let Some(action) = self.engine.next_action(now) else { return false };
-            match action {
-                Action::Start(start) => {
-                    let token = self.token(&start.partition);
-                    let ticket = start.ticket;
-                    let outgoing = self.outputs.as_mut().map(|outputs| outputs.begin(&start));
-                    let group = &self.settings.group;
-                    if broken(Mutation::StartsTwice) {
-                        let _ = self.handlers.start(start.clone(), outgoing.clone(), group, token.clone());
-                    }
-                    if let Some(outcome) = self.handlers.start(start, outgoing, group, token) {
-                        now = self.clock.now();
-                        self.outcome(ticket, outcome);
-                    }
-                }
-                Action::StartBatch(starts) => {
-                    let token = starts.first().map(|start| self.token(&start.partition)).unwrap_or_default();
-                    let mut outputs = self.outputs.as_mut();
-                    let outgoing = |start: Start<Record>| {
-                        let outgoing = outputs.as_mut().map(|outputs| outputs.begin(&start));
-                        (start, outgoing)
-                    };
-                    let starts = starts.into_iter().map(outgoing).collect();
-                    self.handlers.start_batch(starts, &self.settings.group, &token);
-                }
-                Action::DeadLetter(order) => self.dead_letter(*order),
-                Action::Commit(entries) => {
-                    let (reply, answer) = oneshot::channel();
-                    let commit = match &mut self.outputs {
-                        Some(outputs) => outputs.take(entries),
-                        None => entries.into(),
-                    };
-                    self.member.commands.send(Command::Commit { commit, reply });
-                    self.commit = Some(answer);
-                }
-                Action::Pause(partition) => {
-                    if let Some(epoch) = self.assigned.get(&partition).map(|assigned| assigned.epoch) {
-                        self.member.commands.send(Command::Pause { partition, epoch });
-                    }
-                }
-                Action::Resume(partition) => {
-                    let epoch = self.assigned.get(&partition).map(|assigned| assigned.epoch);
-                    if let Some(epoch) = epoch.filter(|_| !broken(Mutation::ForgetsResumes)) {
-                        self.member.commands.send(Command::Resume { partition, epoch });
-                    }
-                }
-                Action::Cancel(_) if broken(Mutation::NeverCancels) => {}
-                Action::Cancel(ticket) => self.handlers.cancel(ticket),
-                Action::Release(entries) => {
-                    let (reply, answer) = oneshot::channel();
-                    debug!(partitions = entries.len(), "giving revoked partitions back");
-                    let commit = match &mut self.outputs {
-                        Some(outputs) => outputs.give_back(entries),
-                        None => entries.into(),
-                    };
-                    self.member.commands.send(Command::Release { commit, reply });
-                    tokio::spawn(async move {
-                        if let Ok(Err(error)) = answer.await {
-                            warn!(%error, "the last commit of revoked partitions failed: records may come again");
-                        }
-                    });
-                }
-                Action::Breaker(change) => tell(&change),
-                Action::Close(mut entries) => {
-                    entries.retain(|_| !broken(Mutation::ClosesWithoutCommit));
-                    let (reply, answer) = oneshot::channel();
-                    let commit = match &mut self.outputs {
-                        Some(outputs) => outputs.close(entries),
-                        None => entries.into(),
-                    };
-                    self.member.commands.send(Command::Close { commit, reply });
-                    self.close = Some(answer);
-                }
-            }
-        }
-        true
-    }
-
-    fn dead_letter(&mut self, order: DeadLetterOrder<Record>) {
-        let ticket = order.ticket;
-        match &self.dead_letters {
-            LetterPath::InTransaction(letters) => {
-                let (partition, offset) = (order.partition.clone(), order.record.offset);
-                let letter = letters.letter(order);
-                if let Some(outputs) = &mut self.outputs {
-                    outputs.dead_lettered(partition, offset, letter);
-                }
-                self.engine.dead_lettered(ticket, Ok(()), self.clock.now());
-            }
-            LetterPath::Acknowledged(dead_letters) => {
-                let mut written = dead_letters.write(order);
-                if broken(Mutation::BelievesUnwrittenDeadLetters) {
-                    written = Box::pin(std::future::ready(Ok(())));
-                }
-                let done = self.done_sender.clone();
-                tokio::spawn(async move {
-                    let _ = done.send(Done::DeadLetter(ticket, written.await));
-                });
-            }
-        }
-    }
-
-    /// Tells what runs there that it is to be given back.
-    fn token(&self, partition: &TopicPartition) -> CancellationToken {
-        self.assigned.get(partition).map(|assigned| assigned.token.clone()).unwrap_or_default()
-    }
-
-    fn event(&mut self, event: Option<GroupEvent>) {
-        let now = self.clock.now();
-        match event {
-            Some(GroupEvent::Assigned { epoch, partitions }) => {
-                info!(epoch, partitions = ?partitions.iter().map(|a| &a.partition).collect::<Vec<_>>(), "assigned");
-                self.assignments += 1;
-                self.trouble = None;
-                for assignment in &partitions {
-                    let assigned = Assigned { epoch, token: CancellationToken::new() };
-                    if let Some(before) = self.assigned.insert(assignment.partition.clone(), assigned) {
-                        before.token.cancel(); // nobody said that it was over
-                    }
-                    if let Some(outputs) = &mut self.outputs {
-                        outputs.assigned(&assignment.partition, epoch);
-                    }
-                }
-                for (partition, error) in self.engine.assigned(epoch, partitions, now) {
-                    warn!(%partition, %error, "the metadata of a commit is ignored: records may come again");
-                }
-            }
-            Some(GroupEvent::Revoked { .. }) if broken(Mutation::IgnoresRevoked) => {}
-            Some(GroupEvent::Lost { .. }) if broken(Mutation::IgnoresLost) => {}
-            Some(GroupEvent::Revoked { partitions }) => {
-                if broken(Mutation::ReleasesAtOnce) {
-                    let (reply, commit) = (oneshot::channel().0, Commit::default());
-                    self.member.commands.send(Command::Release { commit, reply });
-                }
-                info!(?partitions, "revoked");
-                self.revocations += 1;
-                self.forget(&partitions);
-                if let Some(outputs) = &mut self.outputs {
-                    outputs.revoked(&partitions);
-                }
-                self.engine.revoked(&partitions, now.at + self.settings.revoke_timeout);
-            }
-            Some(GroupEvent::Lost { partitions }) => {
-                warn!(
-                    ?partitions,
-                    "lost: another member has them; records under way here may be handled twice"
-                );
-                self.losses += 1;
-                self.forget(&partitions);
-                if let Some(outputs) = &mut self.outputs {
-                    partitions.iter().for_each(|partition| outputs.over(partition));
-                }
-                self.engine.lost(&partitions, now);
-            }
-            Some(GroupEvent::Trouble(error)) => {
-                if self.trouble.as_ref().is_none_or(|known| known.kind != error.kind) {
-                    warn!(%error, "the Kafka client has trouble and goes on trying");
-                }
-                self.trouble = Some(error);
-            }
-            Some(GroupEvent::Fatal(error)) => self.engine.stop(StopReason::Client(error)),
-            Some(GroupEvent::Closed) | None => self.member_ended(),
-        }
-    }
-
-    /// The client's side is over, asked or not.
-    fn member_ended(&mut self) {
-        self.left = true;
-        let gone = || ClientError::new(ClientErrorKind::Closed, "the client has left the group");
-        if self.report.is_none() && self.close.is_none() {
-            self.cancel_all();
-            self.engine.stop(StopReason::Client(gone()));
-            self.engine.close(self.clock.now().at);
-            self.report = Some(self.engine.closed(Err(gone())));
-        }
-    }
-
-    fn forget(&mut self, partitions: &[TopicPartition]) {
-        for partition in partitions {
-            if let Some(assigned) = self.assigned.remove(partition).filter(|_| !broken(Mutation::NeverTells))
-            {
-                assigned.token.cancel();
-            }
-        }
-    }
-
-    fn cancel_all(&self) {
-        self.assigned.values().for_each(|assigned| assigned.token.cancel());
     }
 
     fn control(&mut self, control: Control) {

@@ -247,6 +247,16 @@ pub(crate) struct Failure {
 }
 
 impl Failure {
+    /// One that is this library's word and no error of a handler's: it has no causes beneath.
+    pub(crate) fn of(
+        class: ErrorClass,
+        (by, handler): (Option<HandlerId>, Arc<str>),
+        message: String,
+    ) -> Self {
+        let (retry_after, is_unlogged, chain, backtrace) = (None, false, Vec::new(), None);
+        Self { class, retry_after, by, handler, is_unlogged, message, chain, backtrace }
+    }
+
     /// The message, where it may be told.
     pub(crate) fn told(&self) -> &str {
         match self.is_unlogged {

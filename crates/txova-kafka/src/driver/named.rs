@@ -72,17 +72,8 @@ impl Named {
             Some(panic) => format!("the handler panicked: {}", panic_text(&*panic)),
             None => format!("the handler took longer than {} ms", limit.as_millis()),
         };
-        let (by, handler) = self.dispatch.handler_for(&self.record);
-        Outcome::Failed(Box::new(Failure {
-            class: ErrorClass::Transient,
-            retry_after: None,
-            by,
-            handler,
-            is_unlogged: false,
-            message,
-            chain: Vec::new(),
-            backtrace: None,
-        }))
+        let handler = self.dispatch.handler_for(&self.record);
+        Outcome::Failed(Box::new(Failure::of(ErrorClass::Transient, handler, message)))
     }
 
     fn tell(&self, offset: i64, failure: &Failure) {

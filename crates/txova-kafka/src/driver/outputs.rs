@@ -211,18 +211,8 @@ impl Outputs {
             What::Published { ticket, run, .. } => {
                 warn!(partition = %place.0, offset = place.1, %error,
                     "what was published for a record is refused for good: it becomes a dead letter");
-                let (by, handler) = handler(&run.record);
                 let message = format!("what it published cannot be written: {error}");
-                let failure = Failure {
-                    class: ErrorClass::Permanent,
-                    retry_after: None,
-                    by,
-                    handler,
-                    is_unlogged: false,
-                    message,
-                    chain: Vec::new(),
-                    backtrace: None,
-                };
+                let failure = Failure::of(ErrorClass::Permanent, handler(&run.record), message);
                 let letter = letters.letter(DeadLetterOrder {
                     ticket: *ticket,
                     partition: output.partition.clone(),
