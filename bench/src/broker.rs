@@ -2,7 +2,6 @@
 //! made and filled here.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -13,6 +12,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{BaseRecord, DefaultProducerContext, Producer as _, ThreadedProducer};
+
+use xtask::cluster;
 
 use crate::data::{Shape, WORK_HEADER};
 use crate::failure::{Context, Failure, Result};
@@ -33,20 +34,7 @@ struct Own {
 
 impl Own {
     fn kafka(&self, task: &[&str]) -> Result<String> {
-        let shown = || format!("xtask kafka {}", task.join(" "));
-        let done = Command::new(&self.xtask)
-            .args(["kafka", "--port", &self.port.to_string()])
-            .args(task)
-            .env("TXOVA_KAFKA_HOME", &self.home)
-            .stdin(Stdio::null())
-            .output()
-            .context(shown)?;
-        match done.status.success() {
-            true => Ok(String::from_utf8_lossy(&done.stdout).into_owned()),
-            false => {
-                Err(Failure::new(format!("{}: {}", shown(), String::from_utf8_lossy(&done.stderr).trim())))
-            }
-        }
+        cluster::ask(&self.xtask, &self.home, self.port, task)
     }
 }
 
@@ -69,9 +57,7 @@ impl Broker {
         let own = Own { xtask: xtask.to_owned(), home: folder.join("kafka"), port };
         own.kafka(&["clean"])?;
         let said = own.kafka(&["start", "--auto-create", "false"])?;
-        let brokers =
-            said.lines().find_map(|line| line.strip_prefix("TXOVA_KAFKA_BROKERS=")).map(str::to_owned);
-        let brokers = brokers.ok_or_else(|| Failure::new(format!("no brokers in: {said}")))?;
+        let brokers = cluster::brokers_in(&said)?;
         Ok(Self { brokers, own: Some(own) })
     }
 

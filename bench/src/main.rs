@@ -7,7 +7,6 @@ mod broker;
 mod chart;
 mod child;
 mod data;
-mod failure;
 mod measured;
 mod peers;
 mod plan;
@@ -19,6 +18,7 @@ mod table;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use xtask::failure;
 
 #[derive(Debug, Parser)]
 #[command(about = "What the library costs, beside the client beneath it and others")]

@@ -1,12 +1,12 @@
 //! The cluster under test, by way of `xtask kafka`. It is made for one run and deleted after it.
 
 use std::fs;
-use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::path::PathBuf;
 
-use tokio::process::Command;
+use tokio::task::spawn_blocking;
+use xtask::cluster;
 
-use crate::failure::{Context, Failure, Result};
+use crate::failure::{Context, Result};
 
 /// Where the cluster comes from and where everything of the run is kept.
 #[derive(Clone, Debug, clap::Args)]
@@ -60,8 +60,7 @@ impl Place {
         let nodes_text = nodes.to_string();
         let start = [&["start", "--auto-create", "false", "--nodes", &nodes_text], more].concat();
         let said = self.kafka(&start).await?;
-        let bootstrap = said.lines().find_map(|line| line.strip_prefix("TXOVA_KAFKA_BROKERS="));
-        let bootstrap = bootstrap.ok_or_else(|| Failure::new(format!("no brokers in: {said}")))?.to_owned();
+        let bootstrap = cluster::brokers_in(&said)?;
         let secure =
             said.lines().find_map(|line| line.strip_prefix("with TLS and SCRAM: ")).unwrap_or_default();
         let secure = secure.split(' ').filter_map(|variable| variable.split_once('='));
@@ -86,7 +85,13 @@ impl Place {
     }
 
     async fn kafka(&self, task: &[&str]) -> Result<String> {
-        run(&self.xtask, &self.home(), self.port, task).await
+        let (xtask, home, port) = (self.xtask.clone(), self.home(), self.port);
+        let task: Vec<String> = task.iter().map(|word| (*word).to_owned()).collect();
+        let asking = spawn_blocking(move || {
+            let task: Vec<&str> = task.iter().map(String::as_str).collect();
+            cluster::ask(&xtask, &home, port, &task)
+        });
+        asking.await.context(|| "asking for the cluster".to_owned())?
     }
 }
 
@@ -95,23 +100,4 @@ impl Brokers {
     pub(crate) async fn act(&self, action: &str, node: u8) -> Result<()> {
         self.place.kafka(&[action, &node.to_string()]).await.map(drop)
     }
-}
-
-async fn run(xtask: &Path, home: &Path, port: u16, task: &[&str]) -> Result<String> {
-    let shown = || format!("xtask kafka {}", task.join(" "));
-    let done = Command::new(xtask)
-        .args(["kafka", "--port", &port.to_string()])
-        .args(task)
-        .env("TXOVA_KAFKA_HOME", home)
-        .stdin(Stdio::null())
-        // A group of its own: Ctrl-C is for this process, which cleans up.
-        .process_group(0)
-        .output()
-        .await
-        .context(shown)?;
-    if !done.status.success() {
-        let said = String::from_utf8_lossy(&done.stderr);
-        return Err(Failure::new(format!("{}: {}", shown(), said.trim())));
-    }
-    Ok(String::from_utf8_lossy(&done.stdout).into_owned())
 }

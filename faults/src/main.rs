@@ -8,7 +8,6 @@ mod check;
 mod clock;
 mod dice;
 mod event;
-mod failure;
 mod faults;
 mod journal;
 mod member;
@@ -23,6 +22,7 @@ mod subscriber;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use xtask::failure;
 
 #[derive(Debug, Parser)]
 #[command(about = "The library under faults, on a real Kafka")]

@@ -4,13 +4,14 @@ use std::fmt;
 
 /// A task's failure: what could not be done, where, and what to do about it.
 #[derive(Debug)]
-pub(crate) struct Failure(String);
+pub struct Failure(String);
 
 /// What every task gives back.
-pub(crate) type Result<T> = std::result::Result<T, Failure>;
+pub type Result<T> = std::result::Result<T, Failure>;
 
 impl Failure {
-    pub(crate) fn new(text: impl Into<String>) -> Self {
+    /// With what a person should know.
+    pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 }
@@ -22,7 +23,8 @@ impl fmt::Display for Failure {
 }
 
 /// Puts what was being tried in front of what went wrong.
-pub(crate) trait Context<T> {
+pub trait Context<T> {
+    /// `trying` says what, as in «cannot read the file».
     fn context(self, trying: impl FnOnce() -> String) -> Result<T>;
 }
 

@@ -3,7 +3,6 @@
 #![allow(clippy::print_stdout, reason = "a command line prints what it did")]
 
 mod alerts;
-mod failure;
 mod hand_over;
 mod kafka;
 mod simulate;
@@ -11,6 +10,7 @@ mod simulate;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use xtask::failure;
 
 #[derive(Debug, Parser)]
 #[command(
