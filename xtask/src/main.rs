@@ -3,6 +3,7 @@
 #![allow(clippy::print_stdout, reason = "a command line prints what it did")]
 
 mod alerts;
+mod fuzz;
 mod hand_over;
 mod kafka;
 mod simulate;
@@ -39,6 +40,8 @@ enum Task {
     Bench(hand_over::Args),
     /// The invariants in random worlds: the engine alone, and whole apps on an in-memory cluster that fails by script.
     Simulate(simulate::Args),
+    /// Bytes nobody thought of, for everything that reads bytes from the network.
+    Fuzz(fuzz::Args),
     /// The alert rules of ops/, checked and tested with promtool.
     Alerts(alerts::Args),
 }
@@ -50,6 +53,7 @@ fn main() -> ExitCode {
         Task::StuckRecord(args) => hand_over::run("stuck-record", &args),
         Task::Bench(args) => hand_over::bench(&args),
         Task::Simulate(args) => simulate::run(args),
+        Task::Fuzz(args) => fuzz::run(&args),
         Task::Alerts(args) => alerts::run(&args),
     };
     match done {
