@@ -19,7 +19,9 @@ pub(super) async fn examine(kafka: &Kafka, cluster: &ClusterInfo, layout: Layout
     let name = layout.name();
     let mut checks = Vec::new();
     if there == 0 {
-        let advice = format!("Make them with `txova-kafka topics apply {name}`.");
+        let advice = format!(
+            "Make them with `txova-kafka topics apply {name}`; or may this user not see them? It needs Describe."
+        );
         return vec![Check::fail("topics", "the cluster has none of the platform's topics", advice)];
     }
     if !tells {

@@ -1,6 +1,7 @@
 //! The clusters commands are tried on: the mock one that `dev` keeps up, and a real one where there is one.
 
 use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
 use std::process::{Child, ChildStdout, Stdio};
 use std::time::Duration;
 
@@ -42,6 +43,48 @@ impl Drop for Dev {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// A real Kafka of a test's own, with a secure listener; gone with it.
+pub(crate) struct Secured {
+    port: u16,
+    /// The listener without a log-in.
+    pub plain: String,
+    /// What points a client at the one with TLS and a log-in.
+    pub variables: Vec<(String, String)>,
+}
+
+impl Secured {
+    pub(crate) fn start(nodes: usize) -> Self {
+        let free =
+            |port: u16| TcpListener::bind(("127.0.0.1", port)).ok()?.local_addr().ok().map(|at| at.port());
+        let port =
+            std::iter::repeat_with(|| free(0)).flatten().take(100).find(|port| free(port + 1).is_some());
+        let mut cluster = Self { port: port.unwrap(), plain: String::new(), variables: Vec::new() };
+        let said = cluster.task(&["start", "--secure", "--nodes", &nodes.to_string()]);
+        let pairs = |line: &str| -> Vec<(String, String)> {
+            let pairs = line.split_whitespace().filter_map(|pair| pair.split_once('='));
+            pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+        };
+        let secure = said.lines().find_map(|line| line.find("TXOVA_KAFKA_BROKERS=").map(|at| &line[at..]));
+        cluster.variables = pairs(secure.filter(|line| line.contains("SASL")).unwrap());
+        cluster.plain = pairs(said.lines().last().unwrap()).swap_remove(0).1;
+        cluster
+    }
+
+    fn task(&self, words: &[&str]) -> String {
+        let mut task = std::process::Command::new(env!("CARGO"));
+        task.args(["run", "--quiet", "--package", "xtask", "--", "kafka", "--port", &self.port.to_string()]);
+        let done = task.args(words).output().unwrap();
+        assert!(done.status.success(), "kafka {words:?}: {}", String::from_utf8_lossy(&done.stderr));
+        String::from_utf8(done.stdout).unwrap()
+    }
+}
+
+impl Drop for Secured {
+    fn drop(&mut self) {
+        self.task(&["clean"]);
     }
 }
 

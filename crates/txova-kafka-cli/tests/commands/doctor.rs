@@ -1,6 +1,6 @@
 //! `doctor`.
 
-use crate::clusters::{Dev, real};
+use crate::clusters::{Dev, Secured, real};
 use crate::run::{command, on, ran, run};
 
 #[test]
@@ -54,4 +54,42 @@ fn what_keeps_one_out_is_told_apart_with_what_to_do() {
     ran(output.unwrap()).failed(1, &[]).says(&["FAIL  tls", "connection.security_protocol"]);
     run(&["doctor"]).failed(2, &["no Kafka is named"]);
     on(&dev.brokers, &["doctor", "--layout", "staging"]).failed(2, &["--layout"]);
+}
+
+#[test]
+fn three_brokers_behind_tls_and_a_log_in_are_told_one_by_one_and_a_wrong_key_or_name_apart() {
+    if real("doctor over TLS").is_none() {
+        return;
+    }
+    let cluster = Secured::start(3);
+    on(&cluster.plain, &["doctor", "--no-probe"]).failed(1, &[]).says(&[
+        "ok    broker 1",
+        "ok    broker 3",
+        "FAIL  topics",
+        "→ Make them with `txova-kafka topics apply production`",
+    ]);
+    let secure = |changed: Option<(&str, &str)>| {
+        let mut doctor = command(&["doctor", "--no-probe"]);
+        doctor.envs(cluster.variables.iter().map(|(name, value)| (name, value)));
+        ran(doctor.envs(changed).output().unwrap())
+    };
+    secure(None).failed(1, &[]).says(&[
+        "as writer by scram_sha_512",
+        "3 brokers",
+        "or may this user not see them",
+    ]);
+    let file = |name: &str| {
+        let (_, file) = cluster.variables.iter().find(|(name, _)| name.ends_with("CA_FILE")).unwrap();
+        file.replace("/ca.pem", name)
+    };
+    secure(Some(("TXOVA_KAFKA_TLS_CA_FILE", &file("/other-ca.pem")))).failed(1, &[]).says(&[
+        "FAIL  tls",
+        "certificate verify failed",
+        "→ Do `connection.security_protocol`",
+    ]);
+    secure(Some(("TXOVA_KAFKA_SASL_PASSWORD_FILE", &file("/ca.pem")))).failed(1, &[]).says(&[
+        "FAIL  authentication",
+        "invalid credentials",
+        "→ Are `connection.sasl.mechanism`",
+    ]);
 }
