@@ -22,7 +22,7 @@ use crate::router::Routes;
 use crate::transport::JoinOptions;
 
 pub use self::build::{AppBuilder, BuildError};
-pub use self::handle::{AppHandle, AppStatus};
+pub use self::handle::{AppHandle, AppStatus, UnknownTopic};
 pub use self::range::{FailedRecord, RangeEnd, RangePart, RangeReport, RangeStart, RunRange};
 pub use self::run::RunError;
 pub use self::signal::shutdown_signal;

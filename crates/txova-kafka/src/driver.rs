@@ -88,6 +88,10 @@ pub(crate) struct DriverSettings {
 pub(crate) enum Control {
     /// Close within this time. A second one can only make it sooner.
     Close(Duration),
+    /// Start nothing of a topic, or nothing at all where it is `None`.
+    Pause(Option<Arc<str>>),
+    /// End the same pause.
+    Resume(Option<Arc<str>>),
     /// Tell what is where.
     Status(oneshot::Sender<Picture>),
 }
@@ -254,6 +258,16 @@ impl Driver {
     fn control(&mut self, control: Control) {
         match control {
             Control::Close(timeout) => self.begin_close(timeout),
+            Control::Pause(topic) => {
+                info!(topic = topic.as_deref(), "paused by an operator: nothing starts until it is resumed");
+                if !broken(Mutation::IgnoresPauses) {
+                    self.engine.pause(topic, self.clock.now().at);
+                }
+            }
+            Control::Resume(topic) => {
+                info!(topic = topic.as_deref(), "resumed by an operator");
+                self.engine.resume(topic.as_deref());
+            }
             Control::Status(reply) => {
                 let _ = reply.send(self.picture());
             }

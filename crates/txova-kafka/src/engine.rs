@@ -18,6 +18,7 @@ mod leave;
 mod mutation;
 pub(crate) mod offset_map;
 mod partition;
+mod pause;
 mod retry;
 mod settings;
 mod start;
@@ -46,6 +47,7 @@ use self::commit::Commits;
 use self::leave::Leaving;
 use self::mutation::{Mutation, broken};
 use self::partition::Partition;
+use self::pause::Pauses;
 use self::tally::Tally;
 
 pub(crate) use self::breaker::HeldHandlers;
@@ -54,7 +56,7 @@ pub(crate) use self::intake::{Incoming, Offered};
 pub use self::leave::CloseReport;
 pub(crate) use self::leave::StopReason;
 pub(crate) use self::settings::{BreakerSettings, Retry, Settings};
-pub use self::status::{HeldHandler, PartitionStatus, RecordState, Status, Stuck};
+pub use self::status::{HeldHandler, PartitionStatus, Paused, RecordState, Status, Stuck};
 pub use self::tally::Counts;
 pub(crate) use self::time::{Moment, Now};
 
@@ -75,6 +77,7 @@ pub(crate) struct Engine<R> {
     actions: VecDeque<Action<R>>,
     commits: Commits,
     breakers: Breakers,
+    pauses: Pauses,
     leaving: Leaving,
     tally: Tally,
 }
@@ -216,6 +219,7 @@ impl<R: Clone> Engine<R> {
             actions: VecDeque::new(),
             commits: Commits::default(),
             breakers: Breakers::default(),
+            pauses: Pauses::default(),
             leaving: Leaving::default(),
             tally: Tally::default(),
         }

@@ -31,7 +31,7 @@ pub(crate) mod transport;
 
 pub use app::{
     App, AppBuilder, AppHandle, AppStatus, BuildError, FailedRecord, RangeEnd, RangePart, RangeReport,
-    RangeStart, RunError, RunRange, shutdown_signal,
+    RangeStart, RunError, RunRange, UnknownTopic, shutdown_signal,
 };
 pub use batch::{BatchError, Batching};
 pub use client_error::{ClientError, ClientErrorKind};
@@ -39,7 +39,7 @@ pub use context::{Context, TraceContext};
 pub use dead_letter::{
     AuditRecord, Claim, DeadLetterEntry, EntryPlace, EntryPlaceError, Resolution, ResolutionState, Selection,
 };
-pub use engine::{CloseReport, Counts, HeldHandler, PartitionStatus, RecordState, Status, Stuck};
+pub use engine::{CloseReport, Counts, HeldHandler, PartitionStatus, Paused, RecordState, Status, Stuck};
 pub use extract::{Attempt, Event, FromEvent, Incoming, Meta, Needs, PerBatch, Raw, State, Tx};
 pub use handler::Handler;
 pub use kafka::{FailingRecord, Kafka, KafkaError, Lag};

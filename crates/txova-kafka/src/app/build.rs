@@ -261,7 +261,8 @@ impl AppBuilder {
         };
         let (sender, control) = mpsc::unbounded_channel();
         let (ended, ends) = watch::channel(false);
-        let handle = AppHandle::new(settings.group.clone(), sender, ends, pulse);
+        let topics = routes.topics().iter().map(|topic| Arc::from(topic.as_str())).collect();
+        let handle = AppHandle::new(settings.group.clone(), topics, sender, ends, pulse);
         Ok(App { service: service.into(), routes, settings, join, handle, control, ended, kafka })
     }
 }

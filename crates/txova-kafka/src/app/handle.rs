@@ -20,6 +20,7 @@ const CLOSE_GRACE: Duration = Duration::from_secs(10);
 #[derive(Clone, Debug)]
 pub struct AppHandle {
     group: Arc<str>,
+    topics: Arc<[Arc<str>]>,
     control: mpsc::UnboundedSender<Control>,
     ended: watch::Receiver<bool>,
     pulse: Pulse,
@@ -39,14 +40,26 @@ pub struct AppStatus {
     pub closing: bool,
 }
 
+/// A topic that the app does not read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the app does not read the topic `{topic}`; it reads {}", known.join(", "))]
+#[non_exhaustive]
+pub struct UnknownTopic {
+    /// The topic.
+    pub topic: String,
+    /// Those that it reads.
+    pub known: Vec<String>,
+}
+
 impl AppHandle {
     pub(super) fn new(
         group: Arc<str>,
+        topics: Arc<[Arc<str>]>,
         control: mpsc::UnboundedSender<Control>,
         ended: watch::Receiver<bool>,
         pulse: Pulse,
     ) -> Self {
-        Self { group, control, ended, pulse }
+        Self { group, topics, control, ended, pulse }
     }
 
     /// How long ago the thread that polls the client last turned; `None` before it has begun. It waits for no handler and
@@ -80,6 +93,59 @@ impl AppHandle {
         self.begin_close(deadline);
         let mut ended = self.ended.clone();
         matches!(timeout(deadline + CLOSE_GRACE, ended.wait_for(|ended| *ended)).await, Ok(Ok(_)))
+    }
+
+    /// Starts nothing more until [`resume`](Self::resume): no record, no retry that is due, no probe, also of partitions
+    /// that come later. What runs goes on to its end; dead letters are written, commits are made, the app stays in its
+    /// group and can be closed. Fetching pauses too, so lag grows. Does not wait: a [`status`](Self::status) asked
+    /// afterwards tells when it is so. Before `run` it makes an app that starts paused.
+    ///
+    /// A pause is the process's own: it lasts through rebalances, and ends with the run. Other members of the group go on.
+    ///
+    /// ```no_run
+    /// # async fn main_(app: txova_kafka::AppHandle) -> Result<(), txova_kafka::UnknownTopic> {
+    /// app.pause_topic("txova.payments.v1")?; // while the provider is repaired
+    /// let paused = app.status().await.map(|status| status.engine.paused);
+    /// println!("{paused:?}");
+    /// app.resume_topic("txova.payments.v1")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn pause(&self) {
+        let _ = self.control.send(Control::Pause(None));
+    }
+
+    /// Ends [`pause`](Self::pause). Topics that are paused by themselves stay so.
+    pub fn resume(&self) {
+        let _ = self.control.send(Control::Resume(None));
+    }
+
+    /// As [`pause`](Self::pause), of one topic.
+    ///
+    /// # Errors
+    /// The app does not read the topic.
+    pub fn pause_topic(&self, topic: &str) -> Result<(), UnknownTopic> {
+        let topic = self.topic(topic)?;
+        let _ = self.control.send(Control::Pause(Some(topic)));
+        Ok(())
+    }
+
+    /// Ends [`pause_topic`](Self::pause_topic) of the same topic. A pause of the whole app stays.
+    ///
+    /// # Errors
+    /// The app does not read the topic.
+    pub fn resume_topic(&self, topic: &str) -> Result<(), UnknownTopic> {
+        let topic = self.topic(topic)?;
+        let _ = self.control.send(Control::Resume(Some(topic)));
+        Ok(())
+    }
+
+    fn topic(&self, topic: &str) -> Result<Arc<str>, UnknownTopic> {
+        let known = self.topics.iter().find(|known| ***known == *topic).cloned();
+        known.ok_or_else(|| UnknownTopic {
+            topic: topic.to_owned(),
+            known: self.topics.iter().map(ToString::to_string).collect(),
+        })
     }
 
     /// How the app is; `None` when it does not run or does not answer within two seconds.

@@ -19,6 +19,7 @@ mod close;
 mod exactly_once;
 mod layers;
 mod outage;
+mod pause;
 mod plain;
 mod policies;
 mod range;

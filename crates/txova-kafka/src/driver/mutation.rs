@@ -58,6 +58,8 @@ pub(crate) enum Mutation {
     CommitsTwice,
     /// Handlers that are held back run.
     RunsTheHeld,
+    /// The engine does not hear of an operator's pause.
+    IgnoresPauses,
 }
 
 #[cfg(not(test))]

@@ -73,6 +73,7 @@ impl<R: Clone> Engine<R> {
             }
             let mut partition = Partition::new(name.clone(), self.tally.slot(&name.topic), epoch, start, map);
             partition.draining = self.leaving.is_closing();
+            self.heed_pause_of(&mut partition);
             let slot = self.partitions.insert(partition);
             self.by_name.insert(name, slot);
         }
@@ -103,8 +104,10 @@ impl<R: Clone> Engine<R> {
                 return Offered::WentBack { expected };
             }
             // The committed offset was out of range and the client began anew before it: nothing taken is at stake.
+            let (paused, by_operator) = (partition.paused, partition.by_operator);
             *partition =
                 Partition::new(name.clone(), partition.topic, epoch, Some(offset), OffsetMap::default());
+            (partition.paused, partition.by_operator) = (paused, by_operator);
             partition.changed = true;
         }
         let again = partition.window.next_offset().is_some_and(|next| offset < next);
@@ -216,7 +219,8 @@ impl<R: Clone> Engine<R> {
         }
         // A map can be full of what was restored and not fetched again: with nothing under way only intake shrinks it.
         let map_full = partition.map_full && records > 0;
-        let pause = partition.over_share || partition.over_window || map_full || partition.pinned.is_some();
+        let is_full = partition.over_share || partition.over_window || map_full;
+        let pause = is_full || partition.pinned.is_some() || partition.by_operator;
         let keep = partition.draining || !pause && broken(Mutation::NeverResumes);
         if pause != partition.paused && !keep {
             partition.paused = pause;

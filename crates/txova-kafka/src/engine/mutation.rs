@@ -74,6 +74,12 @@ pub(super) enum Mutation {
     ProbesTheSameAgain,
     /// Any success heals, also one that began before.
     HealsByAnySuccess,
+    /// What an operator has paused starts.
+    StartsWhilePaused,
+    /// A partition that comes while it is paused starts.
+    ForgetsPausesAtAssignment,
+    /// What is resumed does not start again.
+    ForgetsWhatWasPaused,
 }
 
 #[cfg(not(test))]

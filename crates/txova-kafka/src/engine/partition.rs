@@ -39,6 +39,8 @@ pub(super) struct Partition {
     /// Being given back: nothing starts any more.
     pub draining: bool,
     pub paused: bool,
+    /// An operator has paused it.
+    pub by_operator: bool,
     pub over_share: bool,
     pub over_window: bool,
     pub map_full: bool,
@@ -91,6 +93,7 @@ impl Partition {
             pinned: None,
             draining: false,
             paused: false,
+            by_operator: false,
             over_share: false,
             over_window: false,
             map_full: false,
@@ -104,6 +107,7 @@ impl Partition {
     pub(super) fn may_start(&self) -> bool {
         (!self.draining || broken(Mutation::StartsWhileLeaving))
             && (self.pinned.is_none() || broken(Mutation::StartsWhilePinned))
+            && (!self.by_operator || broken(Mutation::StartsWhilePaused))
     }
 }
 

@@ -3,7 +3,7 @@
 
 use super::breaker::HeldHandlers;
 use super::mutation::{Mutation, broken};
-use super::partition::Ready;
+use super::partition::{Partition, Ready};
 use super::time::Now;
 use super::{Action, Engine, Start, State, Ticket};
 
@@ -58,13 +58,14 @@ impl<R: Clone> Engine<R> {
                 return Some(Action::Start(probe));
             }
             let slot = *self.rotation.front()?;
-            if self.overfills_a_transaction(self.next_run(slot)) {
+            let may_start = self.partitions.get(slot).is_some_and(Partition::may_start);
+            if may_start && self.overfills_a_transaction(self.next_run(slot)) {
                 return None;
             }
             self.rotation.pop_front();
             let Some(partition) = self.partitions.get_mut(slot) else { continue };
             partition.in_rotation = false;
-            if !partition.may_start() {
+            if !may_start {
                 continue;
             }
             let Some(run) = partition.ready.pop_front() else { continue };

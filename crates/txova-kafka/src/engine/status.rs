@@ -23,12 +23,24 @@ pub struct Status {
     pub in_flight_records: usize,
     /// Bytes of them.
     pub in_flight_bytes: usize,
+    /// What an operator has paused. That is no trouble, and nothing there counts as stuck.
+    pub paused: Vec<Paused>,
     /// Handlers that are held back because their world seems to be away.
     pub held_handlers: Vec<HeldHandler>,
     /// What happened since the start.
     pub counts: Counts,
     /// The same for each topic that was ever assigned; commits belong to none.
     pub topics: Vec<(Arc<str>, Counts)>,
+}
+
+/// An operator's pause, until the same is resumed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Paused {
+    /// The topic; `None` is the whole app.
+    pub topic: Option<Arc<str>>,
+    /// How long.
+    pub since: Duration,
 }
 
 /// A handler that nothing starts for but a probe at a time: what it needs seems to be away.
@@ -69,8 +81,10 @@ pub struct PartitionStatus {
     pub in_flight_records: usize,
     /// Handlers running.
     pub running: usize,
-    /// Whether fetching is paused.
+    /// Whether fetching is paused: there is no room, its dead letters are not taken, or an operator wants it so.
     pub paused: bool,
+    /// Whether an operator has paused it, alone or with all.
+    pub paused_by_operator: bool,
     /// Since when and why nothing starts here, if so: its dead letters are not taken.
     pub pinned: Option<(Duration, String)>,
     /// The record that holds the commit position.
@@ -125,6 +139,7 @@ impl<R: Clone> Engine<R> {
             running: self.running,
             in_flight_records: self.live.len(),
             in_flight_bytes: self.bytes,
+            paused: self.pauses.told(now),
             held_handlers: self.breakers.open().map(|(_, open)| self.held_handler(open, now)).collect(),
             counts: self.tally.all(),
             topics: self.tally.by_topic(),
@@ -182,6 +197,7 @@ impl<R: Clone> Engine<R> {
             in_flight_records: partition.records,
             running: partition.running,
             paused: partition.paused,
+            paused_by_operator: partition.by_operator,
             pinned: partition
                 .pinned
                 .as_ref()

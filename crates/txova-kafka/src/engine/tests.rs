@@ -11,6 +11,7 @@ mod known_bugs;
 mod leaving;
 mod log_changes;
 mod order;
+mod pause;
 mod rig;
 mod room;
 pub(crate) mod simulation;

@@ -33,6 +33,8 @@ struct One {
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    notice: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     details: Option<serde_json::Value>,
 }
 
@@ -58,13 +60,13 @@ async fn ask(check: Arc<dyn HealthChecker>, question: Question) -> One {
             Question::Ready | Question::Everything => check.check(deadline).await,
         }
     });
-    let Checked { problem, details } = match timeout_at(deadline, task.join_next()).await {
+    let Checked { problem, notice, details } = match timeout_at(deadline, task.join_next()).await {
         Ok(Some(Ok(checked))) => checked,
         Ok(_) => Checked::failed("the check panicked"),
         Err(_) => Checked::failed(format!("no answer within {} s", CHECK_TIMEOUT.as_secs())),
     };
     let details = details.filter(|_| question == Question::Everything);
-    One { name, status: status(problem.is_none()), problem, details }
+    One { name, status: status(problem.is_none()), problem, notice, details }
 }
 
 fn status(is_well: bool) -> &'static str {

@@ -140,6 +140,27 @@ async fn a_service_is_ready_once_it_is_let_in_and_not_while_it_is_stuck_or_closi
     assert_eq!(ask(&router, "/health/ready").await.1["checks"][0]["problem"], "it is closed");
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_an_operator_has_paused_is_ready_and_alive_and_said() {
+    let cluster = Cluster::new().with_topic(TOPIC, 1).with_topic(DLQ, 1);
+    let app = cluster.kafka().app("depot").on("parcel.*", refuse).topics([TOPIC]).build().unwrap();
+    let handle = app.handle();
+    let router = Endpoints::new().check(app.handle()).router();
+    let run = tokio::spawn(app.run());
+    let body = until(&router, "/health/ready", 200).await;
+    assert_eq!(body["checks"][0].get("notice"), None);
+    handle.pause_topic(TOPIC).unwrap();
+    tokio::time::sleep(LONG).await;
+    let (code, body) = ask(&router, "/health/ready").await;
+    let notice = body["checks"][0]["notice"].as_str();
+    assert_eq!((code, notice), (200, Some("parcels.v1 is paused by an operator for 60 s")));
+    assert_eq!(ask(&router, "/health/live").await.0, 200);
+    let (_, body) = ask(&router, "/health").await;
+    assert_eq!(body["checks"][0]["details"]["partitions"][0]["paused_by_operator"], true);
+    assert!(handle.close(LONG).await);
+    run.await.unwrap().unwrap();
+}
+
 #[tokio::test]
 async fn a_server_is_the_last_part_to_close_and_waits_for_no_open_connection() {
     let server = Endpoints::new().metrics(|| "txova_up 1\n".to_owned()).serve_on(([127, 0, 0, 1], 0).into());

@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{Checked, Checking, Closer, Component, Doing, HealthChecker, Initializer, Named};
 use crate::app::{App, AppHandle, AppStatus, RunError};
-use crate::engine::{CloseReport, PartitionStatus};
+use crate::engine::{CloseReport, PartitionStatus, Paused};
 
 /// Of the time for closing, what the last commit and leaving the group may need; a quarter where that is less.
 const LEAVING: Duration = Duration::from_secs(5);
@@ -126,7 +126,8 @@ impl Named for AppHandle {
 }
 
 impl HealthChecker for AppHandle {
-    /// It is ready while the group lets it in and nothing is stuck.
+    /// It is ready while the group lets it in and nothing is stuck. What an operator has paused is as it should be: it is
+    /// a notice, and no reason not to be ready, since a restart or fewer members would not change it.
     fn check(&self, deadline: Instant) -> Checking<'_> {
         Box::pin(async move {
             let Ok(Some(status)) = timeout_at(deadline, self.status()).await else {
@@ -136,6 +137,7 @@ impl HealthChecker for AppHandle {
                 Some(problem) => Checked::failed(problem),
                 None => Checked::well(),
             }
+            .noting(paused(&status))
             .with(details(&status))
         })
     }
@@ -178,6 +180,15 @@ fn problem(status: &AppStatus) -> Option<String> {
     }
 }
 
+fn paused(status: &AppStatus) -> Option<String> {
+    let paused = |paused: &Paused| {
+        let what = paused.topic.as_deref().unwrap_or("everything");
+        format!("{what} is paused by an operator for {} s", paused.since.as_secs())
+    };
+    let paused: Vec<String> = status.engine.paused.iter().map(paused).collect();
+    (!paused.is_empty()).then(|| paused.join(", "))
+}
+
 fn details(status: &AppStatus) -> serde_json::Value {
     let partition = |partition: &PartitionStatus| {
         json!({
@@ -186,6 +197,7 @@ fn details(status: &AppStatus) -> serde_json::Value {
             "committed": partition.committed,
             "in_flight": partition.in_flight_records,
             "paused": partition.paused,
+            "paused_by_operator": partition.paused_by_operator,
             "oldest": partition.oldest.as_ref().map(|oldest| json!({
                 "offset": oldest.offset,
                 "state": format!("{:?}", oldest.state),

@@ -34,6 +34,8 @@ pub trait HealthChecker: Named {
 pub struct Checked {
     /// What is wrong, where something is.
     pub problem: Option<String>,
+    /// What is as somebody wants it and not as it usually is: no problem, and good to know.
+    pub notice: Option<String>,
     /// More for whoever reads it.
     pub details: Option<serde_json::Value>,
 }
@@ -46,7 +48,13 @@ impl Checked {
 
     /// This is wrong.
     pub fn failed(problem: impl Into<String>) -> Self {
-        Self { problem: Some(problem.into()), details: None }
+        Self { problem: Some(problem.into()), ..Self::default() }
+    }
+
+    /// With a notice.
+    pub fn noting(mut self, notice: impl Into<Option<String>>) -> Self {
+        self.notice = notice.into();
+        self
     }
 
     /// With details. What cannot be written as JSON is left out.

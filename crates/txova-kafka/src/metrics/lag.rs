@@ -65,6 +65,7 @@ mod tests {
             in_flight_records: 0,
             running: 0,
             paused: false,
+            paused_by_operator: false,
             pinned: None,
             oldest: None,
         }

@@ -116,7 +116,7 @@ table! {
     ASSIGNED_PARTITIONS = Gauge "kafka_consumer_assigned_partitions" [group] "partitions",
         "How many partitions does this member have?";
     PAUSED_PARTITIONS = Gauge "kafka_consumer_paused_partitions" [group] "partitions",
-        "How many of them are not fetched, for want of room?";
+        "How many of them are not fetched, for want of room or since an operator wants it so?";
     STUCK_PARTITIONS = Gauge "kafka_consumer_stuck_partitions" [group] "partitions",
         "How many of them does a record hold up that does not end?";
     REBALANCES = Counter "kafka_consumer_rebalances_total" [group, kind] "times",

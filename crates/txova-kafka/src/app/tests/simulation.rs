@@ -13,6 +13,7 @@ mod letters;
 mod members;
 mod mutations;
 mod outages;
+mod pauses;
 mod starts;
 mod story;
 mod world;
@@ -25,7 +26,8 @@ use self::world::World;
 const SEEDS: u64 = 100;
 
 /// What must have happened somewhere: worlds where nothing happens prove nothing.
-const EVENTS: [&str; 33] = [
+const EVENTS: [&str; 35] = [
+    "app paused",
     "broker away",
     "clock jumps",
     "close",
@@ -58,6 +60,7 @@ const EVENTS: [&str; 33] = [
     "started again by another member",
     "stopped by a handler",
     "told while running",
+    "topic paused",
     "tried again",
 ];
 

@@ -14,6 +14,7 @@ mod leaving_checks;
 mod log;
 mod mutations;
 mod outages;
+mod pauses;
 mod world;
 
 use std::collections::BTreeMap;
@@ -29,7 +30,9 @@ use crate::transport::Committed;
 const SEEDS: u64 = 300;
 const STEPS: usize = 700;
 /// What must have happened somewhere: worlds where nothing happens prove nothing.
-const EVENTS: [&str; 41] = [
+const EVENTS: [&str; 43] = [
+    "a topic paused",
+    "all paused",
     "attempts restored",
     "batch",
     "batch cancelled",
@@ -188,7 +191,9 @@ fn chaos(world: &mut World) {
         955..957 => world.retain(),
         957..960 => world.dlq_is_up = world.dice.chance(60),
         960..964 => world.away = world.dice.below(1 << HANDLERS) as u32,
-        964..990 => pass(world, 1_000),
+        964..966 => world.pause(m),
+        966..970 => world.resume(m),
+        970..990 => pass(world, 1_000),
         990..997 => pass(world, 30_000),
         _ => world.now.unix_ms += world.dice.below(7_200_000) as i64 - 3_600_000,
     }
@@ -215,6 +220,7 @@ fn calm(world: &mut World) -> Result<(), String> {
     world.broker_limit = 4096;
     for _ in 0..20_000 {
         for m in 0..world.members.len() {
+            world.resume(m);
             world.tell_lost(m);
             world.act(m);
             world.assign(m);

@@ -175,6 +175,7 @@ impl World {
         self.cluster.delay_commits(GROUP, Duration::ZERO);
         self.cluster.delay_fetches(TOPIC, Duration::ZERO);
         for m in self.living() {
+            self.resume(m);
             let Some(id) = self.members[m].id else { continue };
             let is_member = |partitions: usize| partitions > 0;
             let members = self.cluster.members(GROUP);

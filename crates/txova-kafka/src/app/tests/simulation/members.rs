@@ -67,6 +67,7 @@ impl World {
             forced: BTreeMap::new(),
             row: BTreeSet::new(),
             held_since: None,
+            is_paused: false,
         };
         story.facts().members.push(facts);
         let run = tokio::spawn(app.run());

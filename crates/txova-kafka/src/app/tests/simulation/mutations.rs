@@ -7,7 +7,7 @@ use crate::driver::mutation::{Mutation, break_driver};
 
 const SEEDS: u64 = 60;
 
-const ALL: [Mutation; 19] = [
+const ALL: [Mutation; 20] = [
     Mutation::DropsFailures,
     Mutation::PanicsAreFine,
     Mutation::NeverTimesOut,
@@ -27,6 +27,7 @@ const ALL: [Mutation; 19] = [
     Mutation::ForgetsResumes,
     Mutation::MixesEpochs,
     Mutation::RunsTheHeld,
+    Mutation::IgnoresPauses,
 ];
 
 /// The first seed whose world shows the fault, and how.

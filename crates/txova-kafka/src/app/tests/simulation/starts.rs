@@ -21,6 +21,10 @@ impl Facts {
         });
         let gone = self.members[m].ended || self.members[m].crashed;
         self.holds(!gone, || format!("epoch: {at:?} starts at member {m}, which has ended"));
+        let paused = self.members[m].is_paused;
+        self.holds(!paused, || {
+            format!("paused: {at:?} starts at member {m}, and its operator wants nothing to")
+        });
         let beside = self.running.iter().map(|run| &self.runs[*run]);
         let beside = beside.filter(|run| run.member == m && !run.token.is_cancelled()).count();
         let most = self.concurrency;

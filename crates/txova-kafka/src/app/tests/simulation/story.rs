@@ -93,6 +93,8 @@ pub(super) struct MemberFacts {
     /// Records that failed since the last success, and when they became too many.
     pub row: BTreeSet<At>,
     pub held_since: Option<Instant>,
+    /// It has said that an operator has paused it.
+    pub is_paused: bool,
 }
 
 pub(super) struct Facts {

@@ -141,8 +141,13 @@ impl World {
             89..92 => self.jump().await,
             92..93 => self.grow(),
             93..96 => self.look().await,
-            96..99 => self.trouble_handlers(),
-            _ => {}
+            96..98 => self.trouble_handlers(),
+            98 => self.pause().await,
+            _ => {
+                if let Some(m) = self.pick_living() {
+                    self.resume(m);
+                }
+            }
         }
         let wait_ms = match self.dice.below(20) {
             0..5 => 0,

@@ -61,8 +61,8 @@ impl World {
             }
             Action::Pause(name) | Action::Resume(name)
                 if !self.members[m].clients.contains_key(&name.partition) => {}
-            Action::Pause(name) => self.pause(m, name.partition, true),
-            Action::Resume(name) => self.pause(m, name.partition, false),
+            Action::Pause(name) => self.set_paused(m, name.partition, true),
+            Action::Resume(name) => self.set_paused(m, name.partition, false),
             Action::Cancel(ticket) => {
                 self.checker.saw("cancelled");
                 let member = &mut self.members[m];
@@ -116,7 +116,7 @@ impl World {
         self.write(m, entries)
     }
 
-    fn pause(&mut self, m: usize, p: i32, paused: bool) {
+    fn set_paused(&mut self, m: usize, p: i32, paused: bool) {
         if let Some(client) = self.members[m].clients.get_mut(&p) {
             let changes = client.paused != paused;
             self.checker.saw(if paused { "pause" } else { "resume" });

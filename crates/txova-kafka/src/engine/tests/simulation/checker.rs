@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::lease::{Lease, Stage};
 use super::log::{Entry, Log};
 use super::outages::{Account, Ended};
+use super::pauses::Scope;
 use crate::config::Order;
 use crate::engine::offset_map::{self, OffsetMap};
 use crate::engine::{DeadLetterOrder, Moment, Now, Offered, Settings, Start};
@@ -39,6 +40,8 @@ pub(super) struct Member {
     /// After a refusal the next commit may take its time.
     pub(super) no_commit_before: Moment,
     pub(super) accounts: BTreeMap<HandlerId, Account>,
+    /// What an operator has paused.
+    pub(super) pauses: BTreeSet<Scope>,
 }
 
 pub(super) struct Closing {
@@ -216,6 +219,8 @@ impl Checker {
                 format!("key-order: {at} started before {first:?} of its key was settled")
             });
         }
+        let paused = self.is_paused(m, p);
+        self.holds(!paused, || format!("paused: {at} started, and its operator wants nothing to"));
         let max_retries = self.settings.retry.max_retries;
         let Some(lease) = self.leases.get_mut(&(m, p)) else {
             return self.holds(false, || format!("epoch: {at} started without an assignment"));

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use super::pauses::name;
 use super::world::{Client, Member, World};
-use crate::engine::tests::rig::name;
 use crate::transport::Assignment;
 
 impl World {

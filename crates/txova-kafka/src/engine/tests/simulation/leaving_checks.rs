@@ -92,7 +92,8 @@ impl Checker {
         let late = |deadline: Option<Moment>| deadline.is_some_and(|deadline| deadline <= now.at);
         let overdue = late(member.revoke_by) || late(member.closing.as_ref().map(|closing| closing.deadline));
         let going = || self.leases_of(m).filter(|(_, lease)| !lease.draining);
-        let fetching = going().find(|(p, lease)| lease.pinned && !paused(*p)).map(|(p, _)| p);
+        let fetching =
+            going().find(|(p, lease)| (lease.pinned || self.is_paused(m, *p)) && !paused(*p)).map(|(p, _)| p);
         let busy: usize = self.leases_of(m).map(|(_, lease)| lease.count(Stage::Running)).sum();
         let largest = self.settings.batches.iter().map(|batch| batch.max_records).max().unwrap_or(1);
         let waiting: usize = self.leases_of(m).map(|(_, lease)| lease.untold + lease.with_handlers()).sum();
@@ -102,7 +103,7 @@ impl Checker {
         let free = !stopped && !held && busy < self.settings.concurrency;
         let batches = &self.settings.batches;
         let is_away = |handler| self.is_away(m, handler);
-        let idle = going().find_map(|(p, lease)| {
+        let idle = going().filter(|(p, _)| !self.is_paused(m, *p)).find_map(|(p, lease)| {
             lease.idle(now, batches, is_away).filter(|_| free).map(|offset| (p, offset))
         });
         let may_commit = self.members[&m].commit.is_none() && self.members[&m].no_commit_before <= now.at;
@@ -115,7 +116,9 @@ impl Checker {
         self.holds(!(may_commit && silent), || format!("a commit of member {m} is overdue by time"));
         self.holds(!(may_commit && many), || format!("a commit of member {m} is overdue by count"));
         self.holds(!overdue, || format!("close is bounded: member {m} is past its deadline"));
-        self.holds(fetching.is_none(), || format!("a down DLQ pins: {fetching:?} goes on fetching"));
+        self.holds(fetching.is_none(), || {
+            format!("a down DLQ or an operator pauses: {fetching:?} goes on fetching")
+        });
         self.holds(idle.is_none(), || {
             format!("nothing dropped: {idle:?} could start at member {m} and does not")
         });

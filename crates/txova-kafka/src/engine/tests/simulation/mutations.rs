@@ -7,7 +7,7 @@ use crate::engine::mutation::{Mutation, break_engine};
 
 const SEEDS: u64 = 200;
 
-const ALL: [Mutation; 35] = [
+const ALL: [Mutation; 38] = [
     Mutation::CommitsPastUnsettled,
     Mutation::CommitsUnrunWhenLeaving,
     Mutation::FreesKeyInBackOff,
@@ -43,6 +43,9 @@ const ALL: [Mutation; 35] = [
     Mutation::NeverProbes,
     Mutation::ProbesTheSameAgain,
     Mutation::HealsByAnySuccess,
+    Mutation::StartsWhilePaused,
+    Mutation::ForgetsPausesAtAssignment,
+    Mutation::ForgetsWhatWasPaused,
 ];
 
 /// The first seed whose world shows the fault, and how.

@@ -171,6 +171,7 @@ impl Checker {
 
     fn held(&self, m: usize, handler: HandlerId) -> BTreeSet<(i32, i64)> {
         let of_lease = self.leases_of(m).filter(|(_, lease)| !lease.pinned && !lease.draining);
+        let of_lease = of_lease.filter(|(p, _)| !self.is_paused(m, *p));
         let held = of_lease.flat_map(|(p, lease)| {
             let waiting =
                 lease.taken.iter().filter(|(_, it)| it.handler == handler && it.stage == Stage::Held);
