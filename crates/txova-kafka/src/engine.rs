@@ -19,6 +19,7 @@ mod mutation;
 pub(crate) mod offset_map;
 mod partition;
 mod pause;
+mod rate;
 mod retry;
 mod settings;
 mod start;
@@ -48,6 +49,7 @@ use self::leave::Leaving;
 use self::mutation::{Mutation, broken};
 use self::partition::Partition;
 use self::pause::Pauses;
+use self::rate::Rate;
 use self::tally::Tally;
 
 pub(crate) use self::breaker::HeldHandlers;
@@ -78,6 +80,7 @@ pub(crate) struct Engine<R> {
     commits: Commits,
     breakers: Breakers,
     pauses: Pauses,
+    rate: Option<Rate>,
     leaving: Leaving,
     tally: Tally,
 }
@@ -206,6 +209,7 @@ enum State {
 impl<R: Clone> Engine<R> {
     pub(crate) fn new(settings: Settings) -> Self {
         Self {
+            rate: Rate::new(&settings),
             settings,
             partitions: Slab::new(),
             by_name: HashMap::new(),
@@ -241,8 +245,8 @@ impl<R: Clone> Engine<R> {
     /// When to ask again if nothing happens before.
     pub(crate) fn wake_at(&self) -> Option<Moment> {
         let timer = self.timers.peek().map(|Reverse((at, _))| *at);
-        let probe = self.probe_at().filter(|_| self.may_begin());
-        [timer, probe, self.commits.wake_at(), self.leaving.wake_at()].into_iter().flatten().min()
+        let start = self.throttled_until().or(self.probe_at()).filter(|_| self.may_begin());
+        [timer, start, self.commits.wake_at(), self.leaving.wake_at()].into_iter().flatten().min()
     }
 
     /// The record under way that `ticket` names; `None` when its assignment is over or it is settled.

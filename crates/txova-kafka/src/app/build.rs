@@ -285,6 +285,7 @@ fn driver_settings(consumer: &ConsumerConfig, group: Arc<str>) -> DriverSettings
         engine: Settings {
             order: consumer.order,
             concurrency: consumer.concurrency,
+            rate_limit_per_second: consumer.rate_limit_per_second,
             max_in_flight_records: consumer.max_in_flight_records,
             max_in_flight_bytes: consumer.max_in_flight_bytes,
             retry: Retry {

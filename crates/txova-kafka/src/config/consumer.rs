@@ -21,6 +21,10 @@ pub struct ConsumerConfig {
     pub max_in_flight_bytes: usize,
     /// Handlers running at once.
     pub concurrency: usize,
+    /// Records that start in a second in this process, over all partitions, which take turns; as many as can where it is
+    /// not set. Every attempt counts, retries and probes too, since it guards what handlers call. A tenth of a second's
+    /// worth may start at once. A batch starts whole, and counts its records.
+    pub rate_limit_per_second: Option<u32>,
     /// What is handled one after the other.
     pub order: Order,
     /// How often a record is tried again after a transient failure, before it is dead-lettered.
@@ -92,6 +96,7 @@ impl Default for ConsumerConfig {
             max_in_flight_records: 10_000,
             max_in_flight_bytes: 64 * 1024 * 1024,
             concurrency: 100,
+            rate_limit_per_second: None,
             order: Order::Key,
             max_retries: 3,
             retry_backoff_ms: 1_000,

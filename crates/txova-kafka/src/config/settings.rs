@@ -290,6 +290,16 @@ pub(super) static SETTINGS: &[Setting] = &[
     number!(consumer.max_in_flight_records, "records", 1..=10_000_000),
     number!(consumer.max_in_flight_bytes, "bytes", 1_000..=64 * GIB),
     number!(consumer.concurrency, "handlers", 1..=100_000),
+    Setting {
+        key: "consumer.rate_limit_per_second",
+        unit: "records",
+        kind: Kind::Number {
+            range: 1..=1_000_000,
+            optional: true,
+            get: |config| config.consumer.rate_limit_per_second.map(u64::from),
+            set: |config, rate| config.consumer.rate_limit_per_second = Some(rate as u32),
+        },
+    },
     choice!(consumer.order, Order),
     number!(consumer.max_retries, "times", 0..=1_000_000),
     number!(consumer.retry_backoff_ms, "ms", 1..=24 * HOUR),

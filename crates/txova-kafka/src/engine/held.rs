@@ -181,7 +181,7 @@ impl<R: Clone> Engine<R> {
             .map(|names| names.iter().copied().filter(|name| *name != handler).collect());
         let others: HeldHandlers = others.filter(|names: &Arc<[HandlerId]>| !names.is_empty());
         let slot = self.live.get(ticket.index as usize)?.partition;
-        self.run_begins(slot);
+        self.run_begins(slot, 1, now);
         self.begin(ticket.index, State::Running, others, now)
     }
 

@@ -80,6 +80,10 @@ pub(super) enum Mutation {
     ForgetsPausesAtAssignment,
     /// What is resumed does not start again.
     ForgetsWhatWasPaused,
+    /// More starts than the rate allows.
+    IgnoresRate,
+    /// Nobody asks to be woken when there is a token again.
+    SleepsOnWhenThrottled,
 }
 
 #[cfg(not(test))]

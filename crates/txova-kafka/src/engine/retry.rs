@@ -55,7 +55,10 @@ impl<R: Clone> Engine<R> {
     /// A handler has ended, or was not run at all.
     pub(super) fn run_ended(&mut self, slot: usize, records: usize, is_unrun: bool) {
         match is_unrun {
-            true => self.count(slot).started -= 1,
+            true => {
+                self.count(slot).started -= 1;
+                self.give_tokens_back(records);
+            }
             false => self.leaving.ended(),
         }
         self.running -= 1;

@@ -15,6 +15,8 @@ pub(crate) struct Settings {
     pub order: Order,
     /// Handlers running at once.
     pub concurrency: usize,
+    /// Records that start in a second, retries and probes too; `None` for any number.
+    pub rate_limit_per_second: Option<u32>,
     /// Records taken and not settled, over all partitions.
     pub max_in_flight_records: usize,
     /// Bytes of them.
@@ -77,6 +79,7 @@ impl Default for Settings {
         Self {
             order: Order::Key,
             concurrency: 100,
+            rate_limit_per_second: None,
             max_in_flight_records: 10_000,
             max_in_flight_bytes: 64 << 20,
             retry: Retry::default(),

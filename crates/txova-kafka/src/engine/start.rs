@@ -1,5 +1,5 @@
-//! What starts next: probes of handlers held back, then partitions in turn, and in each the oldest record that waits for
-//! no other.
+//! What starts next, where the rate lets anything: probes of handlers held back, then partitions in turn, and in each the
+//! oldest record that waits for no other.
 
 use super::breaker::HeldHandlers;
 use super::mutation::{Mutation, broken};
@@ -53,7 +53,7 @@ impl<R: Clone> Engine<R> {
     }
 
     pub(super) fn start_next(&mut self, now: Now) -> Option<Action<R>> {
-        while self.may_begin() {
+        while self.may_begin() && !self.is_throttled(now) {
             if let Some(probe) = self.next_probe(now) {
                 return Some(Action::Start(probe));
             }
@@ -77,11 +77,11 @@ impl<R: Clone> Engine<R> {
                         self.wait_for(handler, ticket, now);
                         continue;
                     }
-                    self.run_begins(slot);
+                    self.run_begins(slot, 1, now);
                     self.begin(index, State::Running, held, now).map(Action::Start)
                 }
                 Ready::Batch(indexes) => {
-                    self.run_begins(slot);
+                    self.run_begins(slot, indexes.len(), now);
                     self.begin_batch(indexes, &held, now).map(Action::StartBatch)
                 }
             };
@@ -96,12 +96,13 @@ impl<R: Clone> Engine<R> {
             && !self.overfills_a_transaction(1)
     }
 
-    pub(super) fn run_begins(&mut self, slot: usize) {
+    pub(super) fn run_begins(&mut self, slot: usize, records: usize, now: Now) {
         if let Some(partition) = self.partitions.get_mut(slot) {
             partition.running += 1;
         }
         self.running += 1;
         self.count(slot).started += 1;
+        self.spend(records, now);
     }
 
     /// With a handler from now on.

@@ -25,6 +25,8 @@ pub struct Status {
     pub in_flight_bytes: usize,
     /// What an operator has paused. That is no trouble, and nothing there counts as stuck.
     pub paused: Vec<Paused>,
+    /// Whether records wait for nothing but the rate limit.
+    pub is_throttled: bool,
     /// Handlers that are held back because their world seems to be away.
     pub held_handlers: Vec<HeldHandler>,
     /// What happened since the start.
@@ -140,6 +142,7 @@ impl<R: Clone> Engine<R> {
             in_flight_records: self.live.len(),
             in_flight_bytes: self.bytes,
             paused: self.pauses.told(now),
+            is_throttled: self.throttled_until().is_some(),
             held_handlers: self.breakers.open().map(|(_, open)| self.held_handler(open, now)).collect(),
             counts: self.tally.all(),
             topics: self.tally.by_topic(),

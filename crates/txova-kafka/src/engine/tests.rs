@@ -12,6 +12,7 @@ mod leaving;
 mod log_changes;
 mod order;
 mod pause;
+mod rate;
 mod rig;
 mod room;
 pub(crate) mod simulation;

@@ -210,6 +210,7 @@ fn details(status: &AppStatus) -> serde_json::Value {
     };
     json!({
         "running": status.engine.running,
+        "throttled": status.engine.is_throttled,
         "in_flight": status.engine.in_flight_records,
         "trouble": status.trouble.as_ref().map(ToString::to_string),
         "partitions": status.engine.partitions.iter().map(partition).collect::<Vec<_>>(),

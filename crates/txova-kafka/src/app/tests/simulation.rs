@@ -26,7 +26,7 @@ use self::world::World;
 const SEEDS: u64 = 100;
 
 /// What must have happened somewhere: worlds where nothing happens prove nothing.
-const EVENTS: [&str; 35] = [
+const EVENTS: [&str; 36] = [
     "app paused",
     "broker away",
     "clock jumps",
@@ -57,6 +57,7 @@ const EVENTS: [&str; 35] = [
     "partitions added",
     "probe",
     "revoked",
+    "start under a rate limit",
     "started again by another member",
     "stopped by a handler",
     "told while running",

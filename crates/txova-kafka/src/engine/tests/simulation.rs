@@ -15,6 +15,7 @@ mod log;
 mod mutations;
 mod outages;
 mod pauses;
+mod rates;
 mod world;
 
 use std::collections::BTreeMap;
@@ -30,7 +31,7 @@ use crate::transport::Committed;
 const SEEDS: u64 = 300;
 const STEPS: usize = 700;
 /// What must have happened somewhere: worlds where nothing happens prove nothing.
-const EVENTS: [&str; 43] = [
+const EVENTS: [&str; 44] = [
     "a topic paused",
     "all paused",
     "attempts restored",
@@ -74,6 +75,7 @@ const EVENTS: [&str; 43] = [
     "start",
     "stop",
     "taken",
+    "throttled",
 ];
 
 #[test]
@@ -145,6 +147,7 @@ fn settings(dice: &mut Dice, seed: u64) -> Settings {
     Settings {
         order,
         concurrency: dice.between(1, 8),
+        rate_limit_per_second: dice.chance(25).then(|| dice.between(1, 40) as u32),
         max_in_flight_records: dice.between(1, 60),
         max_in_flight_bytes: dice.between(200, 12_000),
         retry_of: std::collections::HashMap::new(),

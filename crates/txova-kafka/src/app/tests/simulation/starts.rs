@@ -32,10 +32,26 @@ impl Facts {
         if self.is_owner(m, at.0, cluster) {
             self.check_overlap(m, at);
         }
+        self.check_rate(m, at, now);
         self.check_lane(m, at);
         self.check_held(m, at, now);
         self.check_again(m, at, n);
         self.check_committed(m, at, n, cluster, now);
+    }
+
+    /// In no time that ends now may more have started than it allows.
+    fn check_rate(&mut self, m: usize, at: At, now: Instant) {
+        let Some(rate) = self.rate.map(f64::from) else { return };
+        let burst = (rate / 10.0).floor().max(1.0);
+        let began = self.runs.iter().rev().filter(|run| run.member == m).map(|run| run.began);
+        let windows = began.zip(2..).take(64).map(|(began, count)| (count, (now - began).as_secs_f64()));
+        let too_many = windows.filter(|(count, span)| f64::from(*count) > burst + rate * span + 1e-6).last();
+        if self.runs.last().is_some_and(|run| run.member == m && run.began < now) {
+            self.saw("start under a rate limit");
+        }
+        self.holds(too_many.is_none(), || {
+            format!("rate: {at:?} starts at member {m} and is one too many (records, seconds): {too_many:?}")
+        });
     }
 
     /// Whether the group counts on this member for the partition. One that was thrown out and does not know goes on.

@@ -113,6 +113,8 @@ pub(super) struct Facts {
     pub landings: Vec<Instant>,
     pub order: Order,
     pub concurrency: usize,
+    /// Records that may start in a second at one member.
+    pub rate: Option<u32>,
     /// Records that fail in a row before a handler is held back, whatever their keys.
     pub held_after: Option<usize>,
     pub can_be_held: bool,

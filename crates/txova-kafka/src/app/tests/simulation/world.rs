@@ -102,6 +102,7 @@ impl World {
             landings: Vec::new(),
             order: self.consumer.order,
             concurrency: self.consumer.concurrency,
+            rate: self.consumer.rate_limit_per_second,
             held_after: (self.consumer.breaker_enabled && self.consumer.breaker_keys == 1)
                 .then_some(self.consumer.breaker_failures as usize),
             can_be_held: self.consumer.breaker_enabled,
@@ -232,6 +233,7 @@ fn consumer(dice: &mut Dice) -> ConsumerConfig {
         max_in_flight_records,
         max_in_flight_bytes: dice.between(1000, 20_000),
         concurrency: dice.between(1, 8).min(max_in_flight_records),
+        rate_limit_per_second: dice.chance(20).then(|| dice.between(2, 40) as u32),
         max_poll_records: 1,
         order: match dice.below(10) {
             0 => Order::Partition,

@@ -71,6 +71,7 @@ impl Checker {
         self.holds(!is_probe, || format!("outage: {at} starts, and its handler is held back"));
         let runs = self.may_run(m, (p, offsets[0]), handler, held, now);
         if runs {
+            self.rate_spent(m, starts.len(), now);
             self.saw("batch");
         } else {
             self.came_back(m, p, &offsets);

@@ -8,6 +8,7 @@ use super::lease::{Lease, Stage};
 use super::log::{Entry, Log};
 use super::outages::{Account, Ended};
 use super::pauses::Scope;
+use super::rates::Starts;
 use crate::config::Order;
 use crate::engine::offset_map::{self, OffsetMap};
 use crate::engine::{DeadLetterOrder, Moment, Now, Offered, Settings, Start};
@@ -42,6 +43,7 @@ pub(super) struct Member {
     pub(super) accounts: BTreeMap<HandlerId, Account>,
     /// What an operator has paused.
     pub(super) pauses: BTreeSet<Scope>,
+    pub(super) starts: Starts,
 }
 
 pub(super) struct Closing {
@@ -174,8 +176,9 @@ impl Checker {
         self.holds(!goes_with_batches || is_probe, || format!("{p}@{offset} is alone and goes with batches"));
         self.run_began(m, 1);
         self.record_started(m, start, &[], logs, now);
-        if !runs {
-            self.came_back(m, p, &[offset]);
+        match runs {
+            true => self.rate_spent(m, 1, now),
+            false => self.came_back(m, p, &[offset]),
         }
         runs
     }

@@ -106,13 +106,20 @@ impl Checker {
         let idle = going().filter(|(p, _)| !self.is_paused(m, *p)).find_map(|(p, lease)| {
             lease.idle(now, batches, is_away).filter(|_| free).map(|offset| (p, offset))
         });
+        let throttled = self.is_throttled(m, now);
+        let sleeps = idle.is_some() && throttled && wake_at.is_none();
+        if idle.is_some() && throttled {
+            self.saw("throttled");
+        }
+        let idle = idle.filter(|_| !throttled);
         let may_commit = self.members[&m].commit.is_none() && self.members[&m].no_commit_before <= now.at;
         let interval = self.settings.commit_interval;
         let committing = || self.leases_of(m).map(|(_, lease)| lease).filter(|lease| !lease.revoked);
         let silent = committing().any(|lease| lease.untold_since.is_some_and(|at| at + interval <= now.at));
         let many =
             committing().map(|lease| lease.untold).sum::<usize>() >= self.settings.commit_every_records;
-        self.rested_in_outages(m, free, now);
+        self.rested_in_outages(m, free && !throttled, now);
+        self.holds(!sleeps, || format!("rate: member {m} does not wake when there is a token"));
         self.holds(!(may_commit && silent), || format!("a commit of member {m} is overdue by time"));
         self.holds(!(may_commit && many), || format!("a commit of member {m} is overdue by count"));
         self.holds(!overdue, || format!("close is bounded: member {m} is past its deadline"));

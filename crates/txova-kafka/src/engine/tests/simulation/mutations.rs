@@ -7,7 +7,7 @@ use crate::engine::mutation::{Mutation, break_engine};
 
 const SEEDS: u64 = 200;
 
-const ALL: [Mutation; 38] = [
+const ALL: [Mutation; 40] = [
     Mutation::CommitsPastUnsettled,
     Mutation::CommitsUnrunWhenLeaving,
     Mutation::FreesKeyInBackOff,
@@ -46,6 +46,8 @@ const ALL: [Mutation; 38] = [
     Mutation::StartsWhilePaused,
     Mutation::ForgetsPausesAtAssignment,
     Mutation::ForgetsWhatWasPaused,
+    Mutation::IgnoresRate,
+    Mutation::SleepsOnWhenThrottled,
 ];
 
 /// The first seed whose world shows the fault, and how.
