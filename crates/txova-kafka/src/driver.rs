@@ -154,12 +154,16 @@ pub(crate) struct Driver {
     close: Option<Answer>,
     assigned: BTreeMap<TopicPartition, Assigned>,
     trouble: Option<ClientError>,
+    /// Topics subscribed to that are not there.
+    missing: Vec<String>,
     /// Why the last transaction was not committed.
     commit_trouble: Option<ClientError>,
     assignments: u64,
     revocations: u64,
     losses: u64,
     closing: bool,
+    /// The engine wants to stop, and closing has begun for that.
+    stopping: bool,
     report: Option<CloseReport>,
     left: bool,
 }
@@ -188,11 +192,13 @@ impl Driver {
             close: None,
             assigned: BTreeMap::new(),
             trouble: None,
+            missing: Vec::new(),
             commit_trouble: None,
             assignments: 0,
             revocations: 0,
             losses: 0,
             closing: false,
+            stopping: false,
             report: None,
             left: false,
             settings,
@@ -211,8 +217,9 @@ impl Driver {
             self.feed();
             // Acting can make room for what is held, and nothing else would say so.
             let more = self.act() || self.held.as_ref().is_some_and(|held| held.fits(&self.engine));
-            if self.engine.stop_reason().is_some() {
+            if self.engine.stop_reason().is_some() && !std::mem::replace(&mut self.stopping, true) {
                 self.begin_close(self.settings.shutdown_timeout);
+                continue; // where nothing runs, closing is an action already, and no input would come
             }
             if let Some(report) = self.report.take() {
                 self.leave().await;
@@ -279,13 +286,19 @@ impl Driver {
         let oldest = oldest.filter_map(|(partition, record)| Some((partition.clone(), record.timestamp_ms?)));
         Picture {
             engine: self.engine.status(self.clock.now().at),
-            trouble: self.trouble.clone().or_else(|| self.commit_trouble.clone()),
+            trouble: self.trouble.clone().or_else(|| self.commit_trouble.clone()).or_else(|| self.missing()),
             assignments: self.assignments,
             revocations: self.revocations,
             losses: self.losses,
             closing: self.closing,
             oldest_ms: oldest.collect(),
         }
+    }
+
+    fn missing(&self) -> Option<ClientError> {
+        let topics = (!self.missing.is_empty()).then(|| self.missing.join(", "))?;
+        let message = format!("not there: {topics}; looked for again and again, and read once it is there");
+        Some(ClientError::new(ClientErrorKind::UnknownTopic, message))
     }
 
     fn begin_close(&mut self, timeout: Duration) {

@@ -99,6 +99,9 @@ pub(crate) struct JoinOptions {
     pub group: String,
     /// The topics to subscribe to.
     pub topics: Vec<String>,
+    /// A name that stays with this member across restarts (Kafka's `group.instance.id`): who joins with it again before the
+    /// session is over has the same partitions, and nobody else's move. One that joins while the first lives throws it out.
+    pub instance: Option<String>,
     /// Where a partition starts for which the group has committed nothing.
     pub start: StartAt,
     /// What happens when a committed offset is no longer in the log.
@@ -263,12 +266,24 @@ pub(crate) enum GroupEvent {
     Revoked { partitions: Vec<TopicPartition> },
     /// These belong to somebody else already: nothing can be committed for them any more. No answer is awaited.
     Lost { partitions: Vec<TopicPartition> },
+    /// These topics it subscribed to are not there; told whenever it changes, and empty when all are. They are looked for
+    /// and read from the start of their assignment on.
+    Missing { topics: Vec<String> },
     /// Something is wrong and the client goes on trying (a broker away, a topic unknown, a commit timed out).
     Trouble(ClientError),
     /// The client cannot go on (fenced, authentication refused for good, offset out of range under `Fail`).
     Fatal(ClientError),
     /// The member has left the group; nothing follows.
     Closed,
+}
+
+/// What a member is told whose name another has taken.
+fn fenced(group: &str, instance: &str) -> ClientError {
+    let message = format!(
+        "another process has joined group {group} with the group_instance_id `{instance}`; this one is out and commits nothing \
+         more: give each process that runs at a time a name of its own"
+    );
+    ClientError::new(ClientErrorKind::Fenced, message)
 }
 
 /// One partition of an assignment.

@@ -251,6 +251,7 @@ impl AppBuilder {
         let join = JoinOptions {
             group: group.to_string(),
             topics: routes.topics().to_vec(),
+            instance: consumer.group_instance_id.clone(),
             start: consumer.auto_offset_reset,
             out_of_range: consumer.out_of_range,
             max_poll_records: consumer.max_poll_records,

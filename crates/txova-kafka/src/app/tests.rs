@@ -18,6 +18,7 @@ mod batches;
 mod close;
 mod exactly_once;
 mod layers;
+mod membership;
 mod outage;
 mod pause;
 mod plain;

@@ -25,6 +25,12 @@ pub struct Connection {
     pub reconnect_backoff_ms: u64,
     /// The longest such wait.
     pub reconnect_backoff_max_ms: u64,
+    /// How often a client asks again what topics look like: the longest until a topic that was made late, or partitions
+    /// that were added, are noticed. Leaders that move are noticed at once.
+    ///
+    /// Added partitions change where keys go: what a key wrote before and after lies in two partitions, which nothing
+    /// orders between each other. Wait until the group's lag is 0 before anything is written to them, or make a new topic.
+    pub metadata_refresh_ms: u64,
     /// More properties of the client library, by its names, for every client made; values are never shown. One that has a setting here, or
     /// that the library depends on, is refused.
     pub properties: BTreeMap<String, Secret>,
@@ -41,6 +47,7 @@ impl Default for Connection {
             connect_timeout_ms: 10_000,
             reconnect_backoff_ms: 100,
             reconnect_backoff_max_ms: 2_000,
+            metadata_refresh_ms: 30_000,
             properties: BTreeMap::new(),
         }
     }

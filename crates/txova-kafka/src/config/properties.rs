@@ -32,6 +32,7 @@ impl KafkaConfig {
         list.put("socket.connection.setup.timeout.ms", connection.connect_timeout_ms);
         list.put("reconnect.backoff.ms", connection.reconnect_backoff_ms);
         list.put("reconnect.backoff.max.ms", connection.reconnect_backoff_max_ms);
+        list.put("topic.metadata.refresh.interval.ms", connection.metadata_refresh_ms);
         list.put(
             "security.protocol",
             match connection.security_protocol {
@@ -142,9 +143,6 @@ impl KafkaConfig {
                 Isolation::ReadUncommitted => "read_uncommitted",
             },
         );
-        if let Some(id) = &consumer.group_instance_id {
-            list.put("group.instance.id", id);
-        }
         list.put_all(&consumer.properties);
         list.0
     }
@@ -217,6 +215,7 @@ const SETTING_OF: &[(&str, &str)] = &[
     ("socket.connection.setup.timeout.ms", "connection.connect_timeout_ms"),
     ("reconnect.backoff.ms", "connection.reconnect_backoff_ms"),
     ("reconnect.backoff.max.ms", "connection.reconnect_backoff_max_ms"),
+    ("topic.metadata.refresh.interval.ms", "connection.metadata_refresh_ms"),
     ("acks", "publisher.acks"),
     ("request.required.acks", "publisher.acks"),
     ("enable.idempotence", "publisher.idempotent"),

@@ -241,6 +241,7 @@ pub(super) static SETTINGS: &[Setting] = &[
     number!(connection.connect_timeout_ms, "ms", 1_000..=10 * MINUTE),
     number!(connection.reconnect_backoff_ms, "ms", 1..=HOUR),
     number!(connection.reconnect_backoff_max_ms, "ms", 1..=HOUR),
+    number!(connection.metadata_refresh_ms, "ms", 100..=HOUR),
     whole!(Properties, connection.properties),
     choice!(publisher.acks, Acks),
     number!(publisher.retries, "times", 0..=i32::MAX as u64),

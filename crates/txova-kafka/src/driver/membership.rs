@@ -47,26 +47,48 @@ impl Driver {
                 }
                 self.engine.revoked(&partitions, now.at + self.settings.revoke_timeout);
             }
-            Some(GroupEvent::Lost { partitions }) => {
-                warn!(
-                    ?partitions,
-                    "lost: another member has them; records under way here may be handled twice"
-                );
-                self.losses += 1;
-                self.forget(&partitions);
-                if let Some(outputs) = &mut self.outputs {
-                    partitions.iter().for_each(|partition| outputs.over(partition));
-                }
-                self.engine.lost(&partitions, now);
-            }
+            Some(GroupEvent::Lost { partitions }) => self.lost(&partitions),
             Some(GroupEvent::Trouble(error)) => {
                 if self.trouble.as_ref().is_none_or(|known| known.kind != error.kind) {
                     warn!(%error, "the Kafka client has trouble and goes on trying");
                 }
                 self.trouble = Some(error);
             }
-            Some(GroupEvent::Fatal(error)) => self.engine.stop(StopReason::Client(error)),
+            Some(GroupEvent::Missing { topics }) => {
+                if !topics.is_empty() {
+                    warn!(
+                        ?topics,
+                        "topics that are subscribed to are not there; they are looked for and read once they are"
+                    );
+                }
+                self.trouble.take_if(|trouble| trouble.kind == ClientErrorKind::UnknownTopic); // said better now
+                self.missing = topics;
+            }
+            Some(GroupEvent::Fatal(error)) => {
+                if error.kind == ClientErrorKind::Fenced {
+                    self.lose_all();
+                }
+                self.engine.stop(StopReason::Client(error));
+            }
             Some(GroupEvent::Closed) | None => self.member_ended(),
+        }
+    }
+
+    fn lost(&mut self, partitions: &[TopicPartition]) {
+        warn!(?partitions, "lost: another member has them; records under way here may be handled twice");
+        self.losses += 1;
+        self.forget(partitions);
+        if let Some(outputs) = &mut self.outputs {
+            partitions.iter().for_each(|partition| outputs.over(partition));
+        }
+        self.engine.lost(partitions, self.clock.now());
+    }
+
+    /// Somebody else is this member now. What runs here is theirs already, whether or not the client has said so.
+    fn lose_all(&mut self) {
+        let all: Vec<TopicPartition> = self.assigned.keys().cloned().collect();
+        if !all.is_empty() {
+            self.lost(&all);
         }
     }
 

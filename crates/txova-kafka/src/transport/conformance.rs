@@ -13,6 +13,7 @@ mod admin;
 mod closing;
 mod commits;
 mod groups;
+mod membership;
 mod on_librdkafka;
 mod on_memory;
 mod probe;
@@ -134,6 +135,18 @@ macro_rules! sentences_for_several_members {
     };
 }
 
+/// Calls `$test!(module sentence)` for each sentence about topics that change and members that have a name. librdkafka's
+/// mock brokers know neither.
+macro_rules! sentences_about_membership {
+    ($test:ident) => {
+        $test!(membership, a_topic_that_comes_late_is_told_missing_and_read_once_it_is_there);
+        $test!(membership, partitions_that_are_added_are_given_out_and_what_is_there_stays);
+        $test!(membership, who_joins_under_a_name_that_is_taken_throws_its_holder_out);
+        $test!(membership, who_comes_back_under_its_name_has_its_partitions_and_nobody_elses_move);
+        $test!(membership, a_name_whose_session_is_over_keeps_nothing_from_others);
+    };
+}
+
 /// Calls `$test!(module sentence)` for each sentence about members that commit in transactions. librdkafka's mock brokers
 /// have transactions in name only: what is aborted there is seen.
 macro_rules! sentences_about_transactions {
@@ -179,6 +192,6 @@ macro_rules! sentences_with_a_script {
 }
 
 use {
-    sentences_about_transactions, sentences_for_one_member, sentences_for_several_members,
-    sentences_with_a_script,
+    sentences_about_membership, sentences_about_transactions, sentences_for_one_member,
+    sentences_for_several_members, sentences_with_a_script,
 };

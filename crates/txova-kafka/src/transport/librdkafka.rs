@@ -12,6 +12,7 @@ mod ledger;
 mod lone;
 mod member;
 mod metadata_calls;
+mod missing;
 pub(crate) mod mock;
 mod outbox;
 mod own_thread;

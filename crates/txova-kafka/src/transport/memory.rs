@@ -28,6 +28,7 @@ mod faults;
 mod fetch;
 mod group;
 mod inspect;
+mod instance;
 mod ledger;
 mod log;
 mod member;
@@ -141,6 +142,12 @@ impl Cluster {
         })
     }
 
+    /// How long a member with a `group_instance_id` that has gone is waited for before others get its partitions. 30 s at
+    /// first.
+    pub fn with_session_timeout(self, session: Duration) -> Self {
+        self.with(|settings| settings.session_timeout = session)
+    }
+
     fn with(self, change: impl FnOnce(&mut Settings)) -> Self {
         change(&mut self.shared.lock().settings);
         self
@@ -186,7 +193,10 @@ impl Transport for Cluster {
             }
             let group: &mut Group = state.groups.entry(name.clone()).or_default();
             group.members.insert(id, Member::new(options, events));
-            state.rebalance(&name);
+            if !group.take_place(&name, id, &state.topics) {
+                state.rebalance(&name);
+            }
+            state.tell_missing(&name, id);
             let (batches, receiver) = mpsc::channel(state.settings.batch_capacity);
             (id, batches, receiver)
         });

@@ -29,7 +29,8 @@ struct OnLibrdkafka {
 
 fn client(brokers: &str) -> Librdkafka {
     let setting = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    let common = vec![setting("bootstrap.servers", brokers)];
+    let refresh = setting("topic.metadata.refresh.interval.ms", "1000"); // how soon changes of topics are seen
+    let common = vec![setting("bootstrap.servers", brokers), refresh];
     // The shortest session a broker takes by default: no test waits for it, and one that is cut off leaves little behind.
     let consumer = vec![setting("session.timeout.ms", "6000"), setting("heartbeat.interval.ms", "500")];
     let producer = vec![setting("linger.ms", "0")];
@@ -202,7 +203,8 @@ mod on_kafka {
     use std::io::Write;
 
     use super::super::{
-        sentences_about_transactions, sentences_for_one_member, sentences_for_several_members,
+        sentences_about_membership, sentences_about_transactions, sentences_for_one_member,
+        sentences_for_several_members,
     };
     use super::*;
 
@@ -237,4 +239,5 @@ mod on_kafka {
     sentences_for_one_member!(on_kafka);
     sentences_for_several_members!(on_kafka);
     sentences_about_transactions!(on_kafka);
+    sentences_about_membership!(on_kafka);
 }

@@ -7,8 +7,8 @@ use futures_util::future::BoxFuture;
 
 use super::probe::{Probe, numbered, options, until_all, write};
 use super::{
-    Bench, LeftOpen, sentences_about_transactions, sentences_for_one_member, sentences_for_several_members,
-    sentences_with_a_script,
+    Bench, LeftOpen, PATIENCE, sentences_about_membership, sentences_about_transactions,
+    sentences_for_one_member, sentences_for_several_members, sentences_with_a_script,
 };
 use crate::client_error::ClientErrorKind;
 use crate::record::{OutgoingRecord, Record, TopicPartition};
@@ -78,6 +78,8 @@ impl LeftOpen for Open {
 fn run(sentence: impl AsyncFn(&dyn Bench)) {
     let little = Cluster::new().with_seed(7).with_fetch_limits(3, 1);
     for cluster in [Cluster::new(), Cluster::new().with_seed(1), little] {
+        // A session shorter than a test's patience.
+        let cluster = cluster.without_auto_create().with_session_timeout(PATIENCE / 3);
         let bench = OnMemory { cluster, names: AtomicU32::new(1) };
         paused_runtime().block_on(sentence(&bench));
     }
@@ -100,6 +102,7 @@ macro_rules! on_memory {
 sentences_for_one_member!(on_memory);
 sentences_for_several_members!(on_memory);
 sentences_about_transactions!(on_memory);
+sentences_about_membership!(on_memory);
 sentences_with_a_script!(on_memory);
 
 #[test]
@@ -172,18 +175,6 @@ fn without_auto_create_an_unknown_topic_is_an_error_and_a_later_one_is_picked_up
         bench.cluster.create_topic("later", 1);
         bench.cluster.produce(record).expect("the topic is there");
         member.until("its record", |member| member.seen.len() == 1).await;
-    });
-}
-
-#[test]
-fn partitions_a_topic_gets_later_are_assigned_too() {
-    let bench = OnMemory { cluster: Cluster::new(), names: AtomicU32::new(1) };
-    paused_runtime().block_on(async {
-        let topic = bench.topic(1).await;
-        let mut member = Probe::assigned(&bench, options(&bench.group(), &topic), 1).await;
-        bench.cluster.add_partitions(&topic, 2).expect("the topic is there");
-        member.until("three partitions", |member| member.owned.len() == 3).await;
-        assert_eq!(member.owned[&TopicPartition::new(&*topic, 0)], 1, "what it had stays in its epoch");
     });
 }
 

@@ -34,6 +34,7 @@ pub(super) fn options(group: &str, topic: &str) -> JoinOptions {
     JoinOptions {
         group: group.to_owned(),
         topics: vec![topic.to_owned()],
+        instance: None,
         start: StartAt::Earliest,
         out_of_range: OutOfRange::Fail,
         max_poll_records: 500,
@@ -66,6 +67,8 @@ pub(super) struct Probe {
     /// The revocation to be answered.
     pub revoked: Option<Vec<TopicPartition>>,
     pub lost: Vec<TopicPartition>,
+    /// The topics that are not there.
+    pub missing: Vec<String>,
     pub troubles: Vec<ClientError>,
     pub fatal: Option<ClientError>,
     pub closed: bool,
@@ -85,6 +88,7 @@ impl Probe {
             read: BTreeMap::new(),
             revoked: None,
             lost: Vec::new(),
+            missing: Vec::new(),
             troubles: Vec::new(),
             fatal: None,
             closed: false,
@@ -176,6 +180,7 @@ impl Probe {
                 }
                 self.lost.extend(partitions);
             }
+            GroupEvent::Missing { topics } => self.missing = topics,
             GroupEvent::Trouble(error) => self.troubles.push(error),
             GroupEvent::Fatal(error) => self.fatal = Some(error),
             GroupEvent::Closed => self.closed = true,

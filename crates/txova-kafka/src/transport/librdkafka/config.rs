@@ -39,6 +39,9 @@ impl Settings {
     pub(super) fn member(&self, options: &JoinOptions) -> ClientConfig {
         let mut config = self.any_consumer();
         config.set("group.id", &options.group);
+        if let Some(instance) = &options.instance {
+            config.set("group.instance.id", instance);
+        }
         config.set("enable.partition.eof", "false");
         let reset = match options.out_of_range {
             OutOfRange::Fail => "error",
@@ -57,7 +60,6 @@ impl Settings {
     pub(super) fn reader(&self) -> ClientConfig {
         let mut config = self.any_consumer();
         config.set("group.id", READER_GROUP);
-        config.remove("group.instance.id");
         config.set("enable.partition.eof", "true");
         config.set("auto.offset.reset", "error");
         config.set("isolation.level", "read_committed");
@@ -68,7 +70,6 @@ impl Settings {
     /// A consumer that only asks questions, about `group` where there is one.
     pub(super) fn questions(&self, group: Option<&str>) -> ClientConfig {
         let mut config = self.any_consumer();
-        config.remove("group.instance.id");
         match group {
             Some(group) => config.set("group.id", group),
             None => config.remove("group.id"),

@@ -26,6 +26,9 @@ pub(super) fn join(settings: &Arc<Settings>, options: JoinOptions) -> Result<Gro
     for topic in &options.topics {
         check_name("the topic", topic)?;
     }
+    if let Some(instance) = &options.instance {
+        check_name("the group instance", instance)?;
+    }
     let config = settings.member(&options);
     let consumer: Consumer = config.create_with_context(Context::default()).map_err(refused)?;
     let topics: Vec<&str> = options.topics.iter().map(String::as_str).collect();

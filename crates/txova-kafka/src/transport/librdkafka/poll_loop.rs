@@ -19,10 +19,11 @@ use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::super::{Batch, Commit, GroupEvent, JoinOptions, OutOfRange};
+use super::super::{Batch, Commit, GroupEvent, JoinOptions, OutOfRange, fenced};
 use super::committer::Committer;
 use super::context::{self, Context, Notice};
 use super::member::{Order, Owned, Reply, closed};
+use super::missing::Missing;
 use super::outbox::Outbox;
 use super::rebalance::{Step, answer};
 use super::slots::{Slots, partitions};
@@ -62,6 +63,7 @@ pub(super) struct PollLoop {
     releases: u64,
     /// All partitions are paused because the engine does not keep up.
     choked: bool,
+    missing: Missing,
     /// Partitions have been assigned once: from then on refused credentials may pass by themselves.
     joined: bool,
 }
@@ -96,6 +98,7 @@ impl PollLoop {
             revocations: 0,
             releases: 0,
             choked: false,
+            missing: Missing::default(),
             joined: false,
         }
     }
@@ -114,6 +117,9 @@ impl PollLoop {
                 }
             }
             self.advance();
+            if let Some(topics) = self.missing.news(&self.options.topics, &self.worker) {
+                self.tell(GroupEvent::Missing { topics });
+            }
             if self.outbox.send() {
                 self.breathe();
             } else if self.outbox.full_for() < STALL && !self.choked {
@@ -425,8 +431,11 @@ impl PollLoop {
         }
     }
 
-    fn error(&self, code: RDKafkaErrorCode, reason: &str) {
+    fn error(&mut self, code: RDKafkaErrorCode, reason: &str) {
         let error = errors::event(code, reason);
+        if error.kind == ClientErrorKind::UnknownTopic {
+            self.missing.look();
+        }
         match code {
             RDKafkaErrorCode::AutoOffsetReset if self.options.out_of_range == OutOfRange::Fail => {
                 self.out_of_range(error);
@@ -439,7 +448,9 @@ impl PollLoop {
             _ => match error.kind {
                 ClientErrorKind::Authentication if !self.joined => self.tell(GroupEvent::Fatal(error)),
                 // A session time the broker does not take stays refused.
-                ClientErrorKind::Fenced | ClientErrorKind::Config => self.tell(GroupEvent::Fatal(error)),
+                ClientErrorKind::Fenced | ClientErrorKind::Config => {
+                    self.tell(GroupEvent::Fatal(self.fatal_or(error)));
+                }
                 _ => self.tell(GroupEvent::Trouble(error)),
             },
         }
@@ -447,9 +458,13 @@ impl PollLoop {
 
     /// librdkafka's own fatal error, which has the true code, or else `error`.
     fn fatal_or(&self, error: ClientError) -> ClientError {
-        match self.consumer.client().fatal_error() {
+        let error = match self.consumer.client().fatal_error() {
             Some((code, reason)) => ClientError::new(errors::kind_of(code), reason),
             None => error,
+        };
+        match &self.options.instance {
+            Some(instance) if error.kind == ClientErrorKind::Fenced => fenced(&self.options.group, instance),
+            _ => error,
         }
     }
 

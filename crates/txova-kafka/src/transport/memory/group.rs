@@ -16,7 +16,7 @@ use super::member::Member;
 use super::transactions::TransactionId;
 use crate::client_error::{ClientError, ClientErrorKind};
 use crate::record::TopicPartition;
-use crate::transport::{CommitEntry, Committed, GroupEvent};
+use crate::transport::{CommitEntry, Committed, GroupEvent, fenced};
 
 /// What Kafka's brokers take as a commit's metadata.
 const MAX_METADATA_BYTES: usize = 4096;
@@ -27,6 +27,8 @@ pub(super) struct Group {
     pub members: BTreeMap<MemberId, Member>,
     pub owners: BTreeMap<TopicPartition, Owner>,
     pub pins: BTreeMap<TopicPartition, MemberId>,
+    /// Who has gone and left a name behind, under which it may come back.
+    pub away: BTreeMap<String, MemberId>,
     pub committed: BTreeMap<TopicPartition, Committed>,
     /// What transactions that have not ended are to commit.
     pub pending: BTreeMap<TransactionId, Vec<CommitEntry>>,
@@ -129,6 +131,7 @@ impl Group {
     pub(super) fn find_out(&mut self, id: MemberId) {
         if let Some(member) = self.members.get_mut(&id)
             && member.expelled
+            && !member.fenced
         {
             member.expelled = false;
             let all: Vec<TopicPartition> = member.fetching.keys().cloned().collect();
@@ -185,6 +188,9 @@ impl Group {
         let stale = |what: String| Err(ClientError::new(ClientErrorKind::StaleMember, what));
         match self.members.get(&id) {
             None => return stale(format!("{id} is no member of group {name}")),
+            Some(member) if member.fenced => {
+                return Err(fenced(name, member.options.instance.as_deref().unwrap_or_default()));
+            }
             Some(member) if member.expelled => {
                 return stale(format!("{id} was expelled from group {name}: its generation is over"));
             }
@@ -227,7 +233,7 @@ impl Group {
     }
 
     /// Whether a transaction that has not ended is to commit for it: who gets it now could not know where to begin.
-    fn is_pending(&self, partition: &TopicPartition) -> bool {
+    pub(super) fn is_pending(&self, partition: &TopicPartition) -> bool {
         self.pending.values().flatten().any(|entry| entry.partition == *partition)
     }
 
@@ -250,7 +256,7 @@ impl Group {
         revoking.map(|owner| owner.member).collect()
     }
 
-    fn partitions_where(&self, holds: impl Fn(&Owner) -> bool) -> Vec<TopicPartition> {
+    pub(super) fn partitions_where(&self, holds: impl Fn(&Owner) -> bool) -> Vec<TopicPartition> {
         self.owners.iter().filter(|(_, owner)| holds(owner)).map(|(partition, _)| partition.clone()).collect()
     }
 }

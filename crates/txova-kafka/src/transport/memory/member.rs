@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::MemberId;
 use super::log::Log;
 use super::state::Shared;
 use super::transactions::Committing;
+use super::{MemberId, instance};
 use crate::client_error::{ClientError, ClientErrorKind};
 use crate::record::TopicPartition;
 use crate::transport::{
@@ -32,6 +32,10 @@ pub(super) struct Member {
     pub served: Option<TopicPartition>,
     /// The coordinator has forgotten it, and it does not know.
     pub expelled: bool,
+    /// Expelled for good: another has joined under its name.
+    pub fenced: bool,
+    /// The topics it was last told are not there.
+    pub missing: Vec<String>,
     /// Batches a script holds back.
     pub held: Vec<Batch>,
     /// Held batches on their way, whatever has become of their epoch.
@@ -65,6 +69,8 @@ impl Member {
             fetching: BTreeMap::new(),
             served: None,
             expelled: false,
+            fenced: false,
+            missing: Vec::new(),
             held: Vec::new(),
             late: VecDeque::new(),
         }
@@ -77,6 +83,15 @@ impl Member {
     /// Tells the runtime. One that does not listen any more is on its way out.
     pub(super) fn tell(&self, event: GroupEvent) {
         let _ = self.events.send(event);
+    }
+
+    pub(super) fn tell_missing(&mut self, is_there: impl Fn(&str) -> bool) {
+        let topics = self.options.topics.iter();
+        let missing: Vec<String> = topics.filter(|topic| !is_there(topic)).cloned().collect();
+        if missing != self.missing {
+            self.missing.clone_from(&missing);
+            self.tell(GroupEvent::Missing { topics: missing });
+        }
     }
 
     /// Begins to read partitions, in a new epoch.
@@ -342,16 +357,29 @@ fn give_back(shared: &Shared, group: &str, id: MemberId) {
     });
 }
 
-fn leave(shared: &Shared, group: &str, id: MemberId) {
-    shared.update(|state| {
-        let Some(kept) = state.groups.get_mut(group) else { return };
-        kept.forget(id);
-        if let Some(member) = kept.members.remove(&id) {
-            member.tell(GroupEvent::Closed);
-        }
+fn leave(shared: &Arc<Shared>, group: &str, id: MemberId) {
+    let left_behind = shared.update(|state| {
+        let session = state.settings.session_timeout;
+        let kept = state.groups.get_mut(group)?;
+        let member = kept.members.remove(&id)?;
+        member.tell(GroupEvent::Closed);
         kept.pins.retain(|_, member| *member != id);
-        state.rebalance(group);
+        match member.options.instance {
+            Some(instance) if !member.expelled => {
+                kept.away.insert(instance.clone(), id);
+                return Some((instance, session));
+            }
+            _ if member.fenced => {} // the group has gone on without it
+            _ => {
+                kept.forget(id);
+                state.rebalance(group);
+            }
+        }
+        None
     });
+    if let Some((instance, session)) = left_behind {
+        tokio::spawn(instance::wait_for(shared.clone(), group.to_owned(), instance, id, session));
+    }
 }
 
 fn refuse(command: Command) {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::MemberId;
 use super::faults::ProduceFault;
 use super::group::Group;
 use super::inspect::CommitRecord;
@@ -108,6 +109,7 @@ pub(super) struct Settings {
     pub queue_capacity: usize,
     pub request_timeout: Duration,
     pub delivery_timeout: Duration,
+    pub session_timeout: Duration,
     /// How long every answer takes.
     pub latency: Duration,
     pub seeded: bool,
@@ -125,6 +127,7 @@ impl Default for Settings {
             queue_capacity: 100_000,
             request_timeout: Duration::from_secs(5),
             delivery_timeout: Duration::from_secs(120),
+            session_timeout: Duration::from_secs(30),
             latency: Duration::ZERO,
             seeded: false,
         }
@@ -186,6 +189,25 @@ impl State {
             let logs = (0..partitions.max(1)).map(|_| Log::default()).collect();
             self.topics.insert(Arc::from(name), logs);
             self.rebalance_subscribers(name);
+            for (group, id) in self.subscribers(name) {
+                self.tell_missing(&group, id);
+            }
+        }
+    }
+
+    fn subscribers(&self, topic: &str) -> Vec<(String, MemberId)> {
+        let members =
+            self.groups.iter().flat_map(|(name, group)| group.members.iter().map(move |it| (name, it)));
+        let subscribed = members.filter(|(_, (_, member))| member.subscribes(topic));
+        subscribed.map(|(group, (id, _))| (group.clone(), *id)).collect()
+    }
+
+    /// Tells a member which of its topics are not there, where that is news.
+    pub(super) fn tell_missing(&mut self, group: &str, id: MemberId) {
+        let topics = &self.topics;
+        let member = self.groups.get_mut(group).and_then(|group| group.members.get_mut(&id));
+        if let Some(member) = member {
+            member.tell_missing(|topic| topics.contains_key(topic));
         }
     }
 

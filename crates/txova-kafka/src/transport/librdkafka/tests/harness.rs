@@ -39,6 +39,7 @@ pub(super) fn options(group: &str, topic: &str) -> JoinOptions {
     JoinOptions {
         group: group.to_owned(),
         topics: vec![topic.to_owned()],
+        instance: None,
         start: StartAt::Earliest,
         out_of_range: OutOfRange::Fail,
         max_poll_records: 500,
@@ -99,7 +100,7 @@ impl Member {
         timeout(PATIENCE, self.member.events.recv()).await.expect("an event in time").expect("not closed")
     }
 
-    /// The next event that is no trouble.
+    /// The next event that is no trouble: a topic just made is unknown to the broker for a moment.
     pub(super) async fn event(&mut self) -> GroupEvent {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         loop {
@@ -108,6 +109,7 @@ impl Member {
                     assert!(tokio::time::Instant::now() < deadline, "nothing but trouble: {error}");
                     self.troubles.push(error);
                 }
+                GroupEvent::Missing { .. } => {}
                 event => return event,
             }
         }

@@ -12,7 +12,9 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::time::timeout;
 
-use super::super::super::{CommitEntry, GroupEvent, NewTopic, OutOfRange, ReadRange, Transport as _};
+use super::super::super::{
+    CommitEntry, GroupEvent, JoinOptions, NewTopic, OutOfRange, ReadRange, Transport as _,
+};
 use super::super::Librdkafka;
 use super::harness::*;
 use crate::client_error::ClientErrorKind;
@@ -285,16 +287,20 @@ async fn bytes_of_a_foreign_client_that_are_no_text_do_not_stop_the_member() {
 #[tokio::test]
 async fn a_static_member_whose_name_is_taken_is_told_that_it_is_fenced() {
     let Some(brokers) = brokers() else { return };
-    let client = client_with(&brokers, &[("group.instance.id", "driver-1")]);
+    let client = client(&brokers);
     let topic = create(&client, "fenced", 1).await;
     let group = fresh("group");
-    let mut first = Member::join(&client, options(&group, &topic));
+    let options = JoinOptions { instance: Some("driver-1".to_owned()), ..options(&group, &topic) };
+    let mut first = Member::join(&client, options.clone());
     first.assigned().await;
-    let mut second = Member::join(&client, options(&group, &topic));
+    let mut second = Member::join(&client, options);
     second.assigned().await;
     loop {
         match first.event().await {
-            GroupEvent::Fatal(error) => break assert_eq!(error.kind, ClientErrorKind::Fenced),
+            GroupEvent::Fatal(error) => {
+                assert!(error.message.contains("`driver-1`"), "{error}");
+                break assert_eq!(error.kind, ClientErrorKind::Fenced);
+            }
             GroupEvent::Lost { .. } | GroupEvent::Revoked { .. } => {}
             other => panic!("expected to be fenced, got {other:?}"),
         }
