@@ -49,6 +49,7 @@ impl Stage {
             publish_p99_us: watch.stats().iter().filter_map(|stats| stats.latency_p99_us).max(),
             lag: watch.lags.highest.load(Relaxed),
             lag_in_outage: watch.lags.highest_in_outage.load(Relaxed),
+            recovered_after: watch.lags.recovered_after.get().copied(),
             lag_at_end: sums.lag_at_end,
             handled: total(|it| it.handled),
             dead_lettered: written,

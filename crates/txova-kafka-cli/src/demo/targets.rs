@@ -1,9 +1,11 @@
 //! The four targets the platform holds its event traffic to, and whether a run met them.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 const PUBLISH_P99_MS: f64 = 50.0;
-const LAG_RECORDS: i64 = 1_000;
+pub(crate) const LAG_RECORDS: i64 = 1_000;
 const DEAD_LETTERS_PERCENT: f64 = 0.1;
 
 /// What the verdicts are about.
@@ -12,6 +14,7 @@ pub(crate) struct Measured {
     pub publish_p99_us: Option<u64>,
     pub lag: i64,
     pub lag_in_outage: i64,
+    pub recovered_after: Option<Duration>,
     pub lag_at_end: i64,
     pub handled: u64,
     pub dead_lettered: u64,
@@ -65,9 +68,13 @@ impl Targets {
                 measured: Some(measured.lag as f64),
                 met: measured.lag < LAG_RECORDS,
                 how: format!(
-                    "the highest of any group, all partitions together, outside the outage; {} while it lasted, {} at \
-                     the end",
-                    measured.lag_in_outage, measured.lag_at_end
+                    "the highest of any group, all partitions together, outside the outage; {} in it, {}, {} at the end",
+                    measured.lag_in_outage,
+                    match measured.recovered_after {
+                        Some(after) => format!("worked off {:.1} s after it", after.as_secs_f64()),
+                        None => "not worked off when it was last looked at".to_owned(),
+                    },
+                    measured.lag_at_end
                 ),
             },
             dlq_rate_percent: Target {

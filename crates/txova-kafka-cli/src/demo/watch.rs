@@ -1,8 +1,8 @@
 //! Looks at a running demo from outside, now and then: a picture for the view, and the highest lag for the verdict.
 
-use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
@@ -11,12 +11,13 @@ use txova_kafka::{AppHandle, Counts, Kafka};
 
 use super::ledger::Service;
 use super::services::{Running, World};
+use super::targets::LAG_RECORDS;
 use super::traffic::Traffic;
 
 const LAG_EVERY: Duration = Duration::from_millis(500);
 const LAG_TIMEOUT: Duration = Duration::from_secs(3);
-/// So long after an outage the lag still counts as its doing.
-const RECOVERY: Duration = Duration::from_secs(2);
+/// The backlog of an outage counts as its doing until it is worked off, and no longer than this.
+const RECOVERY: Duration = Duration::from_secs(10);
 
 /// How things stand.
 #[derive(Clone, Debug)]
@@ -49,6 +50,8 @@ pub(crate) struct Lags {
     /// The highest outside the outage and its recovery.
     pub highest: AtomicI64,
     pub highest_in_outage: AtomicI64,
+    /// How long after the outage no group was behind by more than the target.
+    pub recovered_after: OnceLock<Duration>,
 }
 
 /// All that is looked at.
@@ -123,6 +126,7 @@ pub(crate) async fn watch_lags(
 ) {
     let mut down_at: Option<Instant> = None;
     loop {
+        let mut worst = 0;
         for (index, (group, topics)) in groups.iter().enumerate() {
             if world.gateway.is_down() {
                 down_at = Some(Instant::now());
@@ -131,10 +135,15 @@ pub(crate) async fn watch_lags(
             if world.gateway.is_down() {
                 down_at = Some(Instant::now());
             }
+            worst = worst.max(lag);
             lags.now[index].store(lag, Relaxed);
-            let is_outage = down_at.is_some_and(|at| at.elapsed() < RECOVERY);
+            let is_recovering = lags.recovered_after.get().is_none();
+            let is_outage = is_recovering && down_at.is_some_and(|at| at.elapsed() < RECOVERY);
             let highest = if is_outage { &lags.highest_in_outage } else { &lags.highest };
             highest.fetch_max(lag, Relaxed);
+        }
+        if let Some(at) = down_at.filter(|_| worst < LAG_RECORDS && !world.gateway.is_down()) {
+            let _ = lags.recovered_after.set(at.elapsed());
         }
         sleep(LAG_EVERY).await;
     }
