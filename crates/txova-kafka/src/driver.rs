@@ -23,11 +23,11 @@ use tracing::{info, warn};
 use crate::attempt::Dispatch;
 use crate::client_error::{ClientError, ClientErrorKind};
 use crate::engine::{
-    BreakerChange, CloseReport, DeadLetterOrder, Engine, Settings, Settled, Status, StopReason, Ticket,
+    BreakerChange, CloseReport, DeadLetterOrder, Engine, Settings, Settled, Status, StopReason, Stuck, Ticket,
 };
 use crate::metrics::HandlerMetrics;
 use crate::outcome::{BatchOutcome, Outcome};
-use crate::record::{OutgoingRecord, Record, TopicPartition};
+use crate::record::{OutgoingRecord, ReadableKey, Record, TopicPartition};
 use crate::transport::{Batch, CommitError, GroupEvent, GroupMember};
 
 use self::clock::Clock;
@@ -281,11 +281,21 @@ impl Driver {
         }
     }
 
+    /// What the engine does not know of a record: its key, and the handler that would get it.
+    fn describe(&self, stuck: &mut Stuck) {
+        let Some(record) = self.engine.record(stuck.ticket) else { return };
+        stuck.key = record.key.as_deref().map(ReadableKey::new);
+        stuck.handler.get_or_insert_with(|| self.handlers.handler_for(record).1);
+    }
+
     fn picture(&self) -> Picture {
+        let mut engine = self.engine.status(self.clock.now().at);
+        let oldest = engine.partitions.iter_mut().filter_map(|partition| partition.oldest.as_mut());
+        engine.stuck.iter_mut().chain(oldest).for_each(|stuck| self.describe(stuck));
         let oldest = self.engine.oldest();
         let oldest = oldest.filter_map(|(partition, record)| Some((partition.clone(), record.timestamp_ms?)));
         Picture {
-            engine: self.engine.status(self.clock.now().at),
+            engine,
             trouble: self.trouble.clone().or_else(|| self.commit_trouble.clone()).or_else(|| self.missing()),
             assignments: self.assignments,
             revocations: self.revocations,
@@ -423,7 +433,7 @@ impl Driver {
 fn tell(change: &BreakerChange) {
     match change {
         BreakerChange::Opened { handler, failure } => warn!(
-            %handler, class = %failure.class, error = %failure.message,
+            %handler, class = %failure.class, error = failure.told(),
             "a handler is held back: it fails record after record, so what it needs seems to be away; its records wait and \
              one at a time is tried"
         ),

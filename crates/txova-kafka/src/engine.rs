@@ -24,6 +24,7 @@ mod retry;
 mod settings;
 mod start;
 mod status;
+mod stuck;
 mod tally;
 mod time;
 mod window;
@@ -58,7 +59,8 @@ pub(crate) use self::intake::{Incoming, Offered};
 pub use self::leave::CloseReport;
 pub(crate) use self::leave::StopReason;
 pub(crate) use self::settings::{BreakerSettings, Retry, Settings};
-pub use self::status::{HeldHandler, PartitionStatus, Paused, RecordState, Status, Stuck};
+pub use self::status::{HeldHandler, PartitionStatus, Paused, Status};
+pub use self::stuck::{RecordState, Stuck};
 pub use self::tally::Counts;
 pub(crate) use self::time::{Moment, Now};
 
@@ -179,6 +181,9 @@ struct Live<R> {
     /// When its timer rings. Others of it that are still out do not count.
     wake_at: Option<Moment>,
     since: Moment,
+    taken_at: Moment,
+    /// When it first came to a handler.
+    begun_at: Option<Moment>,
     /// Why the last attempt failed.
     failure: Option<Box<Failure>>,
     record: R,

@@ -44,7 +44,7 @@ pub use extract::{Attempt, Event, FromEvent, Incoming, Meta, Needs, PerBatch, Ra
 pub use handler::Handler;
 pub use kafka::{FailingRecord, Kafka, KafkaError, Lag};
 pub use outcome::{ErrorClass, HandlerError};
-pub use record::{Headers, OutgoingRecord, Record, TopicPartition};
+pub use record::{Headers, OutgoingRecord, ReadableKey, Record, TopicPartition};
 pub use replay::{
     FailedReplay, Overtaken, Plan, PlannedEntry, Reason, Replay, ReplayError, ReplayReport, UnreadableEntry,
 };

@@ -1,9 +1,13 @@
 //! Records as they cross the library: owned, cheap to clone, one allocation each. Knows nothing of clients or events.
 
+mod readable_key;
+
 use std::fmt;
 use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
+
+pub use self::readable_key::ReadableKey;
 
 /// One partition of one topic.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -302,6 +302,8 @@ fn driver_settings(consumer: &ConsumerConfig, group: Arc<str>) -> DriverSettings
                 keys: consumer.breaker_keys,
                 share: consumer.breaker_share,
             }),
+            // What a handler is given is not too long for it.
+            stuck_after: ms(consumer.stuck_after_ms.max(consumer.processing_timeout_ms)),
             commit_every_records: consumer.commit_every_records,
             commit_interval: ms(consumer.commit_interval_ms),
             ..Settings::default()

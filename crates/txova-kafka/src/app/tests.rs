@@ -25,6 +25,7 @@ mod plain;
 mod policies;
 mod range;
 mod simulation;
+mod stuck;
 mod trouble;
 
 const TOPIC: &str = "parcels.v1";

@@ -53,6 +53,10 @@ pub struct ConsumerConfig {
     pub breaker_share: f64,
     /// How long one attempt of a handler may take; after it, a transient failure.
     pub processing_timeout_ms: u64,
+    /// A record that came to a handler so long ago and is not settled counts as stuck: the app is not ready and says which
+    /// record it is, and why. At least `processing_timeout_ms`, whatever it is set to. What an operator has paused is not
+    /// stuck, and what waits behind another record is not yet.
+    pub stuck_after_ms: u64,
     /// After this long without a heartbeat the group gives this member's partitions to others.
     pub session_timeout_ms: u64,
     /// How often this member says it is alive; at most a third of the session.
@@ -108,6 +112,7 @@ impl Default for ConsumerConfig {
             breaker_keys: 3,
             breaker_share: 0.5,
             processing_timeout_ms: 30_000,
+            stuck_after_ms: 300_000,
             session_timeout_ms: 30_000,
             heartbeat_interval_ms: 10_000,
             max_poll_interval_ms: 300_000,

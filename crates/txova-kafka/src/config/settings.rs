@@ -329,6 +329,7 @@ pub(super) static SETTINGS: &[Setting] = &[
         .breaker_share =
         share),
     number!(consumer.processing_timeout_ms, "ms", 1..=24 * HOUR),
+    number!(consumer.stuck_after_ms, "ms", 1_000..=24 * HOUR),
     number!(consumer.session_timeout_ms, "ms", 1_000..=HOUR),
     number!(consumer.heartbeat_interval_ms, "ms", 100..=HOUR),
     number!(consumer.max_poll_interval_ms, "ms", 1_000..=24 * HOUR),

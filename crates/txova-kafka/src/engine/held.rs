@@ -196,6 +196,9 @@ impl<R: Clone> Engine<R> {
             records: waiting.len(),
         }));
         for ticket in waiting {
+            if let Some(live) = self.find(ticket) {
+                live.begun_at = None; // it is not its own fault that it waited
+            }
             if !broken(Mutation::ForgetsTheHeld) {
                 self.make_ready(ticket.index, now);
             }

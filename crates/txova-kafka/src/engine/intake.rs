@@ -174,6 +174,8 @@ impl<R: Clone> Engine<R> {
             state: State::Waiting,
             wake_at: None,
             since: now.at,
+            taken_at: now.at,
+            begun_at: None,
             failure: None,
             record,
         });

@@ -28,6 +28,8 @@ pub(crate) struct Settings {
     pub batches: Vec<BatchLimits>,
     /// When a handler is held back; `None` for never.
     pub breaker: Option<BreakerSettings>,
+    /// A record that came to a handler so long ago and is not settled is told as stuck.
+    pub stuck_after: Duration,
     /// A commit is due after so many settled records …
     pub commit_every_records: usize,
     /// … or this long after the first of them.
@@ -86,6 +88,7 @@ impl Default for Settings {
             retry_of: HashMap::new(),
             batches: Vec::new(),
             breaker: None,
+            stuck_after: Duration::from_secs(300),
             commit_every_records: 1_000,
             commit_interval: Duration::from_millis(200),
             transactions: false,

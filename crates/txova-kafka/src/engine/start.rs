@@ -116,6 +116,7 @@ impl<R: Clone> Engine<R> {
         let live = self.live.get_mut(index as usize)?;
         live.state = state;
         live.since = now.at;
+        live.begun_at.get_or_insert(now.at);
         self.with_handlers += 1;
         Some(Start {
             ticket: Ticket { index, serial: live.serial },

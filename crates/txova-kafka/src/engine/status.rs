@@ -9,7 +9,7 @@ use crate::outcome::ErrorClass;
 
 use super::breaker::Open;
 use super::time::Moment;
-use super::{Counts, Engine, State, Ticket};
+use super::{Counts, Engine, Stuck, Ticket};
 
 /// What an app has in hand.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +27,9 @@ pub struct Status {
     pub paused: Vec<Paused>,
     /// Whether records wait for nothing but the rate limit.
     pub is_throttled: bool,
+    /// Of each partition the record that holds it up, where one does: it came to a handler longer ago than
+    /// `consumer.stuck_after_ms`, or its dead letter is not taken.
+    pub stuck: Vec<Stuck>,
     /// Handlers that are held back because their world seems to be away.
     pub held_handlers: Vec<HeldHandler>,
     /// What happened since the start.
@@ -93,42 +96,6 @@ pub struct PartitionStatus {
     pub oldest: Option<Stuck>,
 }
 
-/// A record that is not settled, and why.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct Stuck {
-    /// Its offset.
-    pub offset: i64,
-    /// Where it is.
-    pub state: RecordState,
-    /// How long it has been there.
-    pub since: Duration,
-    /// Attempts that failed.
-    pub attempts: u32,
-    /// The handler that failed last.
-    pub handler: Option<Arc<str>>,
-    /// What it said.
-    pub last_error: Option<String>,
-}
-
-/// Where a record is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum RecordState {
-    /// Behind another of its key, for its batch to fill, or for a free handler.
-    Waiting,
-    /// With a handler.
-    Running,
-    /// Failed, and waiting for its next attempt.
-    BackingOff,
-    /// Its dead letter is being written.
-    DeadLettering,
-    /// Its dead letter was not taken and is written again later.
-    DeadLetterDown,
-    /// Its handler is held back.
-    Held,
-}
-
 impl<R: Clone> Engine<R> {
     pub(crate) fn status(&self, now: Moment) -> Status {
         Status {
@@ -143,6 +110,7 @@ impl<R: Clone> Engine<R> {
             in_flight_bytes: self.bytes,
             paused: self.pauses.told(now),
             is_throttled: self.throttled_until().is_some(),
+            stuck: self.stuck(now),
             held_handlers: self.breakers.open().map(|(_, open)| self.held_handler(open, now)).collect(),
             counts: self.tally.all(),
             topics: self.tally.by_topic(),
@@ -161,7 +129,7 @@ impl<R: Clone> Engine<R> {
             failed_probes: open.failed_probes,
             next_probe_in: idle.then(|| open.probe_at.since(now)),
             class: open.failure.class,
-            last_error: open.failure.message.clone(),
+            last_error: open.failure.told().to_owned(),
         }
     }
 
@@ -175,22 +143,7 @@ impl<R: Clone> Engine<R> {
 
     fn of(&self, slot: usize, now: Moment) -> Option<PartitionStatus> {
         let partition = self.partitions.get(slot)?;
-        let oldest =
-            partition.window.front().and_then(|index| self.live.get(index as usize)).map(|live| Stuck {
-                offset: live.offset,
-                state: match live.state {
-                    State::Waiting | State::Gathering | State::Ready => RecordState::Waiting,
-                    State::Running | State::Batched => RecordState::Running,
-                    State::BackingOff => RecordState::BackingOff,
-                    State::DeadLettering => RecordState::DeadLettering,
-                    State::DeadLetterDown => RecordState::DeadLetterDown,
-                    State::Held => RecordState::Held,
-                },
-                since: now.since(live.since),
-                attempts: live.tries(),
-                handler: live.failure.as_ref().map(|failure| failure.handler.clone()),
-                last_error: live.failure.as_ref().map(|failure| failure.told().to_owned()),
-            });
+        let oldest = partition.window.front().and_then(|index| self.told(index, now));
         Some(PartitionStatus {
             partition: partition.name.clone(),
             position: partition.window.position(),

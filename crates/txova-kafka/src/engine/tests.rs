@@ -16,3 +16,4 @@ mod rate;
 mod rig;
 mod room;
 pub(crate) mod simulation;
+mod stuck;

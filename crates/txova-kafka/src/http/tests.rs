@@ -122,7 +122,8 @@ async fn a_service_is_ready_once_it_is_let_in_and_not_while_it_is_stuck_or_closi
     tokio::time::sleep(Duration::from_secs(300)).await; // the letter's delivery timeout
     let body = until(&router, "/health/ready", 503).await;
     let problem = body["checks"][1]["problem"].as_str().unwrap();
-    assert!(problem.starts_with("parcels.v1-0 waits for its dead-letter topic"), "{problem}");
+    assert!(problem.starts_with("parcels.v1-0 offset 0, taken "), "{problem}");
+    assert!(problem.contains("its dead letter is not taken ("), "{problem}");
     assert_eq!(ask(&router, "/health/live").await.0, 200, "a restart would not help");
     let (_, body) = ask(&router, "/health").await;
     let oldest = &body["checks"][1]["details"]["partitions"][0]["oldest"];

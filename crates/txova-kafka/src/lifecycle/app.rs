@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::{Checked, Checking, Closer, Component, Doing, HealthChecker, Initializer, Named};
 use crate::app::{App, AppHandle, AppStatus, RunError};
-use crate::engine::{CloseReport, PartitionStatus, Paused};
+use crate::engine::{CloseReport, HeldHandler, PartitionStatus, Paused, Stuck};
 
 /// Of the time for closing, what the last commit and leaving the group may need; a quarter where that is less.
 const LEAVING: Duration = Duration::from_secs(5);
@@ -126,7 +126,7 @@ impl Named for AppHandle {
 }
 
 impl HealthChecker for AppHandle {
-    /// It is ready while the group lets it in and nothing is stuck. What an operator has paused is as it should be: it is
+    /// It is ready while the group lets it in and nothing is stuck (`consumer.stuck_after_ms`). What an operator has paused is as it should be: it is
     /// a notice, and no reason not to be ready, since a restart or fewer members would not change it.
     fn check(&self, deadline: Instant) -> Checking<'_> {
         Box::pin(async move {
@@ -164,11 +164,6 @@ impl HealthChecker for AppHandle {
 fn problem(status: &AppStatus) -> Option<String> {
     let partitions = &status.engine.partitions;
     let trouble = status.trouble.as_ref().map(|trouble| format!(": {trouble}")).unwrap_or_default();
-    let pinned = |partition: &PartitionStatus| {
-        let (since, error) = partition.pinned.as_ref()?;
-        let (name, since) = (&partition.partition, since.as_secs());
-        Some(format!("{name} waits for its dead-letter topic since {since} s: {error}"))
-    };
     if status.closing {
         Some("it is closing".to_owned())
     } else if status.assignments == 0 {
@@ -176,7 +171,10 @@ fn problem(status: &AppStatus) -> Option<String> {
     } else if partitions.is_empty() && status.trouble.is_some() {
         Some(format!("it has lost its partitions{trouble}"))
     } else {
-        partitions.iter().find_map(pinned)
+        let stuck = &status.engine.stuck;
+        let others = stuck.len().saturating_sub(1);
+        let others = if others > 0 { format!(" (and {others} other partitions)") } else { String::new() };
+        stuck.first().map(|stuck| format!("{stuck}{others}"))
     }
 }
 
@@ -189,6 +187,35 @@ fn paused(status: &AppStatus) -> Option<String> {
     (!paused.is_empty()).then(|| paused.join(", "))
 }
 
+/// All that is known of a record but its key: the answer is for whoever may ask, and a key may be a person's.
+fn told(stuck: &Stuck) -> serde_json::Value {
+    let ms = |duration: Duration| duration.as_millis() as u64;
+    json!({
+        "partition": stuck.partition.to_string(),
+        "offset": stuck.offset,
+        "state": format!("{:?}", stuck.state),
+        "since_ms": ms(stuck.since),
+        "taken_ms": ms(stuck.taken),
+        "begun_ms": stuck.begun.map(ms),
+        "attempts": stuck.attempts,
+        "first_failure_ms": stuck.first_failure_ms,
+        "handler": stuck.handler.as_deref(),
+        "last_error": stuck.last_error,
+        "next_in_ms": stuck.next_in.map(ms),
+        "dead_letter_error": stuck.dead_letter_error,
+    })
+}
+
+fn held(held: &HeldHandler) -> serde_json::Value {
+    json!({
+        "handler": &*held.handler,
+        "since_ms": held.since.as_millis() as u64,
+        "records": held.records,
+        "failed_probes": held.failed_probes,
+        "last_error": held.last_error,
+    })
+}
+
 fn details(status: &AppStatus) -> serde_json::Value {
     let partition = |partition: &PartitionStatus| {
         json!({
@@ -198,20 +225,15 @@ fn details(status: &AppStatus) -> serde_json::Value {
             "in_flight": partition.in_flight_records,
             "paused": partition.paused,
             "paused_by_operator": partition.paused_by_operator,
-            "oldest": partition.oldest.as_ref().map(|oldest| json!({
-                "offset": oldest.offset,
-                "state": format!("{:?}", oldest.state),
-                "since_ms": oldest.since.as_millis() as u64,
-                "attempts": oldest.attempts,
-                "handler": oldest.handler.as_deref(),
-                "last_error": oldest.last_error,
-            })),
+            "oldest": partition.oldest.as_ref().map(told),
         })
     };
     json!({
         "running": status.engine.running,
         "throttled": status.engine.is_throttled,
         "in_flight": status.engine.in_flight_records,
+        "stuck": status.engine.stuck.iter().map(told).collect::<Vec<_>>(),
+        "held_handlers": status.engine.held_handlers.iter().map(held).collect::<Vec<_>>(),
         "trouble": status.trouble.as_ref().map(ToString::to_string),
         "partitions": status.engine.partitions.iter().map(partition).collect::<Vec<_>>(),
     })

@@ -33,6 +33,7 @@ struct GroupGauges {
     assigned: Gauge,
     paused: Gauge,
     stuck: Gauge,
+    held: Gauge,
     trouble: Gauge,
 }
 
@@ -79,6 +80,7 @@ impl ConsumerMetrics {
                 assigned: gauge(&super::ASSIGNED_PARTITIONS),
                 paused: gauge(&super::PAUSED_PARTITIONS),
                 stuck: gauge(&super::STUCK_PARTITIONS),
+                held: gauge(&super::HELD_HANDLERS),
                 trouble: gauge(&super::TROUBLE),
             },
             assigned: total(&super::REBALANCES, "assigned"),
@@ -104,7 +106,8 @@ impl ConsumerMetrics {
         self.gauges.running.set(engine.running as f64);
         self.gauges.assigned.set(engine.partitions.len() as f64);
         self.gauges.paused.set(count(|partition| partition.paused));
-        self.gauges.stuck.set(count(|partition| partition.pinned.is_some()));
+        self.gauges.stuck.set(engine.stuck.len() as f64);
+        self.gauges.held.set(engine.held_handlers.len() as f64);
         self.gauges.trouble.set(if picture.trouble.is_some() { 1.0 } else { 0.0 });
         self.assigned.tell(picture.assignments);
         self.revoked.tell(picture.revocations);

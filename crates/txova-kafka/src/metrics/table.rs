@@ -119,6 +119,8 @@ table! {
         "How many of them are not fetched, for want of room or since an operator wants it so?";
     STUCK_PARTITIONS = Gauge "kafka_consumer_stuck_partitions" [group] "partitions",
         "How many of them does a record hold up that does not end?";
+    HELD_HANDLERS = Gauge "kafka_consumer_held_handlers" [group] "handlers",
+        "How many handlers are held back because what they need seems to be away?";
     REBALANCES = Counter "kafka_consumer_rebalances_total" [group, kind] "times",
         "How often were partitions assigned, revoked, lost?";
     COMMITS = Counter "kafka_consumer_commits_total" [group, result] "commits",

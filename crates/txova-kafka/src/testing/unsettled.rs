@@ -9,7 +9,6 @@ use super::Cluster;
 use super::harness::Started;
 use super::settled::Settled;
 use crate::app::AppStatus;
-use crate::engine::{PartitionStatus, RecordState, Stuck};
 use crate::transport::memory::OpenPartition;
 
 /// Why a [`Harness`](super::Harness) did not settle.
@@ -77,24 +76,7 @@ fn line(cluster: &Cluster, open: &OpenPartition, status: Option<&AppStatus>) -> 
     let key = record.as_ref().and_then(|record| record.key.as_deref()).unwrap_or_default();
     let (key, offset) = (String::from_utf8_lossy(key), oldest.offset);
     let behind = status.in_flight_records.saturating_sub(1);
-    format!("{partition}@{offset}, {event_type}, key {key}: {}; {behind} behind it", why(oldest, status))
-}
-
-fn why(oldest: &Stuck, status: &PartitionStatus) -> String {
-    let since = format!("for {:.3} s", oldest.since.as_secs_f64());
-    let handler = oldest.handler.as_deref().unwrap_or("-");
-    let error = oldest.last_error.as_deref().unwrap_or("-");
-    match oldest.state {
-        RecordState::Running => format!("its handler runs {since}"),
-        RecordState::Waiting => format!("waits {since}"),
-        RecordState::BackingOff => {
-            format!("waits {since} after attempt {} of {handler}: {error}", oldest.attempts)
-        }
-        _ => {
-            let cause = status.pinned.as_ref().map_or("not answered yet", |(_, cause)| cause);
-            format!("its dead letter is not taken ({cause}); {handler} had failed: {error}")
-        }
-    }
+    format!("{partition}@{offset}, {event_type}, key {key}: {}; {behind} behind it", oldest.why())
 }
 
 impl fmt::Display for Unsettled {

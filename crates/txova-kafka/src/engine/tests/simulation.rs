@@ -167,6 +167,7 @@ fn settings(dice: &mut Dice, seed: u64) -> Settings {
             })
             .collect(),
         breaker,
+        stuck_after: Duration::from_secs(300),
         commit_every_records: dice.between(1, 20),
         commit_interval: ms(dice.between(1, 500)),
         max_metadata_bytes: if dice.chance(70) { 4096 } else { dice.between(0, 200) },

@@ -133,6 +133,33 @@ async fn a_partition_whose_dead_letters_are_not_taken_is_stuck_and_its_commit_wa
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_handler_that_is_held_back_is_counted_until_what_it_needs_is_back() {
+    let (heard, gate) = (Heard::listen(), Gate(Arc::new(Semaphore::new(0))));
+    let cluster = Cluster::new().with_topic(TOPIC, 1).with_topic(DLQ, 1);
+    async fn ask(State(gate): State<Gate>) -> Result<(), HandlerError> {
+        match gate.0.available_permits() {
+            0 => Err(HandlerError::transient("no answer")),
+            _ => Ok(()),
+        }
+    }
+    let app = cluster.kafka().app("depot").on("parcel.*", ask).topics([TOPIC]).state(gate.clone());
+    let app = app.consumer(|consumer| consumer.breaker_failures = 3).build().unwrap();
+    let handle = app.handle();
+    let run = tokio::spawn(app.run());
+    for key in ["a", "b", "c"] {
+        produce(&cluster, key, key);
+    }
+    looked().await;
+    assert_eq!(heard.of("txova_kafka_consumer_held_handlers{group=depot-group}"), 1.0);
+    gate.0.add_permits(1);
+    cluster.wait_until(|cluster| cluster.lag("depot-group", TOPIC) == 0).await;
+    looked().await;
+    assert_eq!(heard.of("txova_kafka_consumer_held_handlers{group=depot-group}"), 0.0);
+    assert!(handle.close(LONG).await);
+    run.await.unwrap().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn where_nobody_listens_nobody_asks() {
     let gate = Gate(Arc::new(Semaphore::new(0)));
     let cluster = Cluster::new().with_topic(TOPIC, 1).with_topic(DLQ, 1);
