@@ -301,6 +301,7 @@ fn driver_settings(consumer: &ConsumerConfig, group: Arc<str>) -> DriverSettings
                 failures: consumer.breaker_failures,
                 keys: consumer.breaker_keys,
                 share: consumer.breaker_share,
+                probe_max: ms(consumer.breaker_probe_max_ms),
             }),
             // What a handler is given is not too long for it.
             stuck_after: ms(consumer.stuck_after_ms.max(consumer.processing_timeout_ms)),

@@ -42,7 +42,7 @@ pub struct ConsumerConfig {
     /// Whether a handler whose world is away is held back, so that an outage ends in no dead letters. It is held back
     /// when it fails `breaker_failures` records in a row in the same way, or when so many of its last records, and
     /// `breaker_share` of them, were to be dead-lettered; of `breaker_keys` keys at least. Its records then wait, and
-    /// spend no attempts; one at a time is tried, with the back-off of a retry, until one succeeds. Permanent failures
+    /// spend no attempts; one at a time is tried, until one succeeds: then all go on at once. Permanent failures
     /// are dead-lettered all the same; what is no event never counts.
     pub breaker_enabled: bool,
     /// Records in a row that a handler fails before it is held back; its last records are five times as many.
@@ -51,6 +51,9 @@ pub struct ConsumerConfig {
     pub breaker_keys: u32,
     /// Share of a handler's last records that are to be dead-lettered, before it is held back.
     pub breaker_share: f64,
+    /// The longest wait between two tries of a handler that is held back: so soon the end of an outage is seen. The handler's
+    /// own "retry after" is kept where it is longer, and a try that hangs lasts for `processing_timeout_ms`.
+    pub breaker_probe_max_ms: u64,
     /// How long one attempt of a handler may take; after it, a transient failure.
     pub processing_timeout_ms: u64,
     /// A record that came to a handler so long ago and is not settled counts as stuck: the app is not ready and says which
@@ -111,6 +114,7 @@ impl Default for ConsumerConfig {
             breaker_failures: 20,
             breaker_keys: 3,
             breaker_share: 0.5,
+            breaker_probe_max_ms: 1_000,
             processing_timeout_ms: 30_000,
             stuck_after_ms: 300_000,
             session_timeout_ms: 30_000,

@@ -328,6 +328,7 @@ pub(super) static SETTINGS: &[Setting] = &[
         .consumer
         .breaker_share =
         share),
+    number!(consumer.breaker_probe_max_ms, "ms", 1..=HOUR),
     number!(consumer.processing_timeout_ms, "ms", 1..=24 * HOUR),
     number!(consumer.stuck_after_ms, "ms", 1_000..=24 * HOUR),
     number!(consumer.session_timeout_ms, "ms", 1_000..=HOUR),

@@ -24,8 +24,9 @@
 //!
 //! How it heals. One of the waiting records at a time runs as a probe, the one first that waits longest. Ok or skip heals:
 //! all that waits is ready again, and counting begins anew. A transient failure sends the probe to the end of the line, so
-//! that the next one is of another key, after a back-off that doubles as a retry's does. A permanent failure is a dead
-//! letter, and the next probe follows after the shortest back-off: poison among the probes delays and never decides.
+//! that the next one is of another key, after a back-off that doubles as a retry's does, up to
+//! [`probe_max`](BreakerSettings::probe_max): so soon an outage's end is seen, however long it was. A permanent failure is a
+//! dead letter, and the next probe follows after the shortest back-off: poison among the probes delays and never decides.
 //! There is always a next probe while a record waits in a partition that may start anything; one that was lost with its
 //! partition, or runs into its time limit, is followed by another. So it stays held back only while nothing it has within
 //! reach succeeds, which is what an outage is; [`Status`](super::Status) says so all the while.

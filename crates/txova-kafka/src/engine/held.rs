@@ -8,7 +8,7 @@ use crate::outcome::{ErrorClass, Failure, HandlerId};
 use super::breaker::{Failed, HeldHandlers};
 use super::mutation::{Mutation, broken};
 use super::time::{Moment, Now};
-use super::{Action, Engine, Start, State, Ticket};
+use super::{Action, Engine, Retry, Start, State, Ticket};
 
 /// A handler is held back, or no more.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,8 +62,7 @@ impl<R: Clone> Engine<R> {
             if !self.breakers.failed(handler, &failed, &settings) || broken(Mutation::NeverHoldsBack) {
                 return Judged::Counts;
             }
-            let retry = self.settings.retry_by(Some(handler));
-            let probe_at = retry.at(now.at, 1, u64::from(handler.0), failure.retry_after);
+            let probe_at = self.next_probe_at(handler, 1, failure, now);
             let spent = self.breakers.hold(handler, Box::new(failure.clone()), now.at, probe_at);
             self.give_attempts_back(spent, ticket, now);
             self.tally.rest().holds += 1;
@@ -110,8 +109,19 @@ impl<R: Clone> Engine<R> {
             open.failed_probes = open.failed_probes.saturating_add(1);
         }
         let failed = if failure.class == ErrorClass::Transient { open.failed_probes } else { 1 };
+        let probe_at = self.next_probe_at(handler, failed, failure, now);
+        if let Some(open) = self.breakers.of(handler) {
+            open.probe_at = probe_at;
+        }
+    }
+
+    /// As a retry of the handler, but no longer than a probe may take: however long an outage was, its end is soon seen.
+    fn next_probe_at(&self, handler: HandlerId, failed: u32, failure: &Failure, now: Now) -> Moment {
         let retry = self.settings.retry_by(Some(handler));
-        open.probe_at = retry.at(now.at, failed, u64::from(handler.0), failure.retry_after);
+        let probe_max = self.settings.breaker.as_ref().map_or(retry.max_backoff, |breaker| breaker.probe_max);
+        let max_backoff = retry.max_backoff.min(probe_max);
+        let probes = Retry { max_backoff, ..retry.clone() };
+        probes.at(now.at, failed, u64::from(handler.0), failure.retry_after)
     }
 
     /// The record came back unrun.

@@ -52,6 +52,8 @@ pub(crate) struct BreakerSettings {
     pub keys: u32,
     /// Share of the recent records that is to be dead-lettered, 0 to 1.
     pub share: f64,
+    /// The longest back-off between two probes.
+    pub probe_max: Duration,
 }
 
 /// When a failed record is tried again, and when no more.

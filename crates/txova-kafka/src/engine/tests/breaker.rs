@@ -11,7 +11,7 @@ use crate::outcome::{Failure, HandlerId, Outcome};
 
 /// Held back after 4 records in a row of 2 keys, or when half of the last 20 are to be dead-lettered, 4 at least.
 fn breaker() -> Option<BreakerSettings> {
-    Some(BreakerSettings { failures: 4, keys: 2, share: 0.5 })
+    Some(BreakerSettings { failures: 4, keys: 2, share: 0.5, probe_max: SECOND * 30 })
 }
 
 fn rig() -> Rig {
@@ -72,6 +72,28 @@ fn an_outage_is_waited_for_with_one_probe_at_a_time_and_ends_in_no_dead_letter()
         &rig.told[..],
         [BreakerChange::Opened { .. }, BreakerChange::Healed { records: 8, .. }]
     ));
+}
+
+#[test]
+fn probes_are_no_further_apart_than_they_may_be_however_long_an_outage_is() {
+    let breaker = breaker().map(|breaker| BreakerSettings { probe_max: MS * 1_500, ..breaker });
+    let mut rig = Rig::new(Settings { breaker, ..settings() });
+    rig.assign(0, 0);
+    rig.take(0, 0..100);
+    for offset in 0..100 {
+        rig.fail((0, offset), Transient);
+    }
+    for ms in [1_000, 1_000].into_iter().chain([1_500; 600]) {
+        rig.pass(MS * ms - MS);
+        assert_eq!(rig.running(), vec![]);
+        rig.pass(MS);
+        let probe = only(&rig);
+        rig.fail(probe, Transient);
+    }
+    rig.pass(MS * 1_500);
+    let probe = only(&rig);
+    rig.ok(probe);
+    assert_eq!(rig.running().len(), 99, "with the first success all go on at once");
 }
 
 #[test]

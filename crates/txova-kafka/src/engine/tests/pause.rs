@@ -130,7 +130,7 @@ fn a_paused_engine_gives_partitions_back_and_closes_without_waiting_to_be_resume
 
 #[test]
 fn a_handler_held_back_is_not_probed_while_paused_and_at_once_when_resumed() {
-    let breaker = Some(BreakerSettings { failures: 2, keys: 2, share: 1.0 });
+    let breaker = Some(BreakerSettings { failures: 2, keys: 2, share: 1.0, probe_max: SECOND * 30 });
     let mut rig = Rig::new(Settings { breaker, ..settings() });
     rig.assign(0, 0);
     rig.take(0, 0..2);

@@ -87,7 +87,7 @@ fn a_batch_starts_whole_and_is_paid_for_before_anything_else_starts() {
 
 #[test]
 fn a_record_that_comes_back_unrun_has_cost_nothing() {
-    let breaker = Some(BreakerSettings { failures: 2, keys: 2, share: 1.0 });
+    let breaker = Some(BreakerSettings { failures: 2, keys: 2, share: 1.0, probe_max: SECOND * 30 });
     let mut rig = Rig::new(Settings { breaker, rate_limit_per_second: Some(20), ..settings() });
     rig.route = |offset| crate::outcome::HandlerId(u32::from(offset >= 10));
     rig.assign(0, 0);

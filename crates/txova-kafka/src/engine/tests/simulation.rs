@@ -141,6 +141,7 @@ fn settings(dice: &mut Dice, seed: u64) -> Settings {
             failures,
             keys: dice.between(1, failures as usize) as u32,
             share: dice.below(100) as f64 / 100.0,
+            probe_max: ms(dice.between(1, 5_000)),
         }
     });
     let is_limited = breaker.is_none() && dice.chance(50); // the checker knows the limit of time only within the jitter

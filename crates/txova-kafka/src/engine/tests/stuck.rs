@@ -101,7 +101,7 @@ fn what_an_operator_has_paused_is_paused_and_not_stuck() {
 
 #[test]
 fn a_record_whose_handler_is_held_back_is_stuck_when_it_lasts_and_no_more_when_it_heals() {
-    let breaker = Some(BreakerSettings { failures: 2, keys: 2, share: 1.0 });
+    let breaker = Some(BreakerSettings { failures: 2, keys: 2, share: 1.0, probe_max: SECOND * 30 });
     let mut rig = Rig::new(Settings { breaker, stuck_after: SECOND * 10, ..settings() });
     rig.assign(0, 0);
     rig.take(0, 0..3);

@@ -288,7 +288,11 @@ impl Account {
 /// When the next probe comes at the soonest and at the latest.
 fn waits(settings: &Settings, failed: u32, retry_after: Option<Duration>, now: Moment) -> (Moment, Moment) {
     let retry = &settings.retry;
-    let delay = retry.backoff.saturating_mul(1 << failed.saturating_sub(1).min(20)).min(retry.max_backoff);
+    let most = settings
+        .breaker
+        .as_ref()
+        .map_or(retry.max_backoff, |breaker| breaker.probe_max.min(retry.max_backoff));
+    let delay = retry.backoff.saturating_mul(1 << failed.saturating_sub(1).min(20)).min(most);
     let [shortest, longest] = [1.0 - retry.jitter, 1.0 + retry.jitter]
         .map(|share| delay.mul_f64(share).max(retry_after.unwrap_or_default()));
     (now + shortest.saturating_sub(Duration::from_micros(1)), now + longest + Duration::from_micros(1))
