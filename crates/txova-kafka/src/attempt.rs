@@ -24,6 +24,8 @@ pub(crate) struct Attempt {
     pub number: u32,
     /// When the first attempt failed; `None` at the first attempt.
     pub first_failure: Option<OffsetDateTime>,
+    /// When this member received the record, in milliseconds since 1970, UTC; `None` where it came from no log.
+    pub received_ms: Option<i64>,
     /// When the time limit ends it.
     pub deadline: Instant,
     /// Cancelled when the app begins to close or the partition is to be given back.

@@ -121,6 +121,8 @@ pub(crate) struct Start<R> {
     /// 1 for the first.
     pub attempt: u32,
     pub first_failure_ms: Option<i64>,
+    /// When it was taken, in milliseconds since 1970, UTC.
+    pub taken_ms: i64,
     /// Handlers that must not run it: were it for one of them, the answer is [`Outcome::Held`].
     pub held: HeldHandlers,
 }
@@ -182,6 +184,7 @@ struct Live<R> {
     wake_at: Option<Moment>,
     since: Moment,
     taken_at: Moment,
+    taken_ms: i64,
     /// When it first came to a handler.
     begun_at: Option<Moment>,
     /// Why the last attempt failed.

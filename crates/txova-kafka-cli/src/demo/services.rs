@@ -120,6 +120,7 @@ fn settings(builder: AppBuilder, service: Service, joining: &Joining) -> AppBuil
         consumer.max_retries = 100;
         consumer.retry_backoff_ms = 100;
         consumer.retry_backoff_max_ms = 800;
+        consumer.breaker_probe_max_ms = 200;
         consumer.concurrency = 200;
         // The verdict on the lag is about what is committed.
         consumer.commit_interval_ms = 50;

@@ -191,6 +191,7 @@ fn attempt(
         group: group.clone(),
         number: start.attempt,
         first_failure: start.first_failure_ms.and_then(unix_ms),
+        received_ms: Some(start.taken_ms),
         deadline,
         cancelled,
         outgoing,

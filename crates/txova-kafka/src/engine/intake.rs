@@ -175,6 +175,7 @@ impl<R: Clone> Engine<R> {
             wake_at: None,
             since: now.at,
             taken_at: now.at,
+            taken_ms: now.unix_ms,
             begun_at: None,
             failure: None,
             record,

@@ -124,6 +124,7 @@ impl<R: Clone> Engine<R> {
             record: live.record.clone(),
             attempt: live.tries() + 1,
             first_failure_ms: live.first_try_failed_ms(),
+            taken_ms: live.taken_ms,
             held,
         })
     }

@@ -1,6 +1,7 @@
 //! What is known of an event beside its payload: what the envelope says, and where and how it was read.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use txova_events::{Actor, Time};
@@ -40,6 +41,9 @@ pub struct Meta {
     pub record_timestamp: Option<Time>,
     /// The consumer group that handles it here.
     pub group: Arc<str>,
+    /// How old the record was when this member received it: what it waited in the log. The same for all its tries here,
+    /// never less than nothing where clocks differ, and `None` where the record has no timestamp or is replayed.
+    pub lag_at_receipt: Option<Duration>,
     /// Which try this is: 1 for the first.
     pub attempt: u32,
     /// When the first try failed; `None` at the first.
@@ -72,6 +76,9 @@ impl FromEvent for Meta {
             key: record.key.clone(),
             record_timestamp: record.timestamp_ms.and_then(Time::from_unix_ms),
             group: Arc::clone(&attempt.group),
+            lag_at_receipt: attempt.received_ms.zip(record.timestamp_ms).map(|(received, written)| {
+                Duration::from_millis(received.saturating_sub(written).try_into().unwrap_or(0))
+            }),
             attempt: attempt.number,
             first_failure: attempt.first_failure.and_then(Time::from_datetime),
         })

@@ -102,6 +102,7 @@ impl Picked {
             group,
             number: self.number(),
             first_failure: (!letter.first_failure.is_zero()).then(|| letter.first_failure.datetime()),
+            received_ms: None,
             deadline,
             cancelled: CancellationToken::new(),
             outgoing: None,

@@ -58,6 +58,7 @@ fn attempt(value: Option<&[u8]>) -> RecordAttempt {
         group: Arc::from("billing-group"),
         number: 1,
         first_failure: None,
+        received_ms: Some(1_795_507_201_623),
         deadline: tokio::time::Instant::now() + std::time::Duration::from_secs(30),
         cancelled: CancellationToken::new(),
         outgoing: None,

@@ -28,6 +28,18 @@ fn back_off_doubles_and_the_last_failure_dead_letters() {
 }
 
 #[test]
+fn a_record_has_the_time_of_its_receipt_at_every_try() {
+    let mut rig = rig();
+    rig.assign(0, 0);
+    rig.take(0, [0]);
+    let taken_ms = rig.now.unix_ms;
+    rig.fail((0, 0), Transient);
+    rig.pass(SECOND);
+    let start = &rig.running[&(0, 0)];
+    assert_eq!((start.attempt, start.taken_ms, start.first_failure_ms), (2, taken_ms, Some(taken_ms)));
+}
+
+#[test]
 fn jitter_spreads_the_attempts_of_records_that_failed_together() {
     let mut rig = Rig::new(Settings::default());
     rig.assign(0, 0);

@@ -41,7 +41,7 @@ fn the_same_key_in_two_partitions_is_two_keys() {
 }
 
 #[test]
-fn under_order_partition_one_record_of_a_partition_runs_at_a_time() {
+fn under_order_partition_offsets_keep_their_order_across_keys_and_one_runs_at_a_time() {
     let mut rig = Rig::ordered(Order::Partition);
     rig.assign(0, 0);
     rig.assign(1, 0);
@@ -57,7 +57,7 @@ fn under_order_partition_one_record_of_a_partition_runs_at_a_time() {
 }
 
 #[test]
-fn under_order_none_nothing_waits() {
+fn under_order_none_records_of_one_key_run_side_by_side() {
     let mut rig = Rig::ordered(Order::None);
     rig.assign(0, 0);
     rig.take_key(1, 0, 0..3);

@@ -3,6 +3,7 @@
 use std::io;
 use std::pin::pin;
 use std::task::{Context as TaskContext, Poll, Waker};
+use std::time::Duration;
 
 use time::OffsetDateTime;
 use txova_events::Time;
@@ -43,7 +44,7 @@ async fn the_most_exact_handler_gets_the_event_in_whatever_order_they_are_regist
 }
 
 #[tokio::test]
-async fn a_handler_takes_its_arguments_in_any_order() {
+async fn a_handler_takes_its_arguments_in_any_order_and_meta_says_where_when_and_how_often() {
     #[allow(clippy::too_many_arguments)]
     async fn take_all(
         meta: Meta,
@@ -65,6 +66,7 @@ async fn a_handler_takes_its_arguments_in_any_order() {
         assert_eq!((&*meta.topic, meta.partition, meta.offset), ("parcels.v1", 3, 42));
         assert_eq!(meta.key_text(), Some("p-1"));
         assert_eq!(meta.record_timestamp, Time::from_unix_ms(1_795_507_200_123));
+        assert_eq!(meta.lag_at_receipt, Some(Duration::from_millis(1_500)));
         assert_eq!((&*meta.group, meta.attempt, meta.first_failure), ("billing-group", 1, None));
         assert!(!attempt.is_retry() && !attempt.is_cancelled());
         assert_eq!(raw.bytes(), delivered().as_bytes());
@@ -85,6 +87,7 @@ async fn a_retry_is_told_and_so_is_a_cancelled_attempt() {
         let failed_at = Time::from_unix_ms(0);
         assert!(attempt.is_retry());
         assert_eq!((attempt.number(), meta.attempt), (4, 4));
+        assert_eq!(meta.lag_at_receipt, Some(Duration::ZERO), "its producer's clock is ahead");
         assert_eq!((attempt.first_failure(), meta.first_failure), (failed_at, failed_at));
         attempt.cancelled().await;
         Err(HandlerError::transient("cancelled"))
@@ -93,6 +96,7 @@ async fn a_retry_is_told_and_so_is_a_cancelled_attempt() {
     let given = RecordAttempt {
         number: 4,
         first_failure: Some(OffsetDateTime::UNIX_EPOCH),
+        received_ms: Some(0),
         ..attempt(Some(delivered().as_bytes()))
     };
     let cancelled = given.cancelled.clone();
