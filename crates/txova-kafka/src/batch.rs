@@ -64,8 +64,6 @@ impl Batching {
 #[derive(Debug, Default)]
 pub struct BatchError {
     failed: Vec<(usize, HandlerError)>,
-    /// Events from here on were not given to the handler.
-    ran: Option<usize>,
 }
 
 impl BatchError {
@@ -92,28 +90,16 @@ impl BatchError {
         if self.is_empty() { Ok(()) } else { Err(self) }
     }
 
-    /// The batch ended before the event at `index`, which cannot be read.
-    pub(crate) fn refused_at(mut self, index: usize, error: HandlerError) -> Self {
-        self.add(index, error);
-        self.ran = Some(index + 1);
-        self
-    }
-
-    /// Itself, where each event it names is one of the `given`.
-    pub(crate) fn checked(self, given: usize) -> Result<Self, HandlerError> {
-        match self.failed.iter().map(|(index, _)| *index).max() {
-            Some(index) if index >= given => Err(HandlerError::transient(format!(
-                "the handler says that event {index} of its batch failed, and the batch has {given}, counted from 0"
-            ))),
-            _ => Ok(self),
-        }
-    }
-
-    /// The failures by index, the lowest first, and where the events begin that the handler was not given.
-    pub(crate) fn into_parts(mut self) -> (Vec<(usize, HandlerError)>, Option<usize>) {
+    /// The failures by index, the lowest first; or why they cannot be those of a batch of `given` events.
+    pub(crate) fn into_failed(mut self, given: usize) -> Result<Vec<(usize, HandlerError)>, HandlerError> {
         self.failed.sort_by_key(|(index, _)| *index);
         self.failed.dedup_by_key(|(index, _)| *index);
-        (self.failed, self.ran)
+        match self.failed.last() {
+            Some((index, _)) if *index >= given => Err(HandlerError::transient(format!(
+                "the handler says that event {index} of its batch failed, and the batch has {given}, counted from 0"
+            ))),
+            _ => Ok(self.failed),
+        }
     }
 }
 
@@ -129,3 +115,15 @@ impl fmt::Display for BatchError {
 }
 
 impl std::error::Error for BatchError {}
+
+/// These events of a batch cannot be read; the handler has not run. On its way through layers.
+#[derive(Debug)]
+pub(crate) struct Unreadable(pub Vec<usize>);
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} events of the batch cannot be read and are handled apart", self.0.len())
+    }
+}
+
+impl std::error::Error for Unreadable {}

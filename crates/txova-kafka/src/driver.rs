@@ -398,8 +398,8 @@ impl Driver {
 
     fn batch_outcome(&mut self, tickets: &[Ticket], outcome: BatchOutcome) {
         let outcome = match outcome {
-            BatchOutcome::Parts { by, ran, .. } if broken(Mutation::ForgetsPartialFailures) => {
-                BatchOutcome::Parts { by, failed: Vec::new(), ran }
+            BatchOutcome::Parts { by, .. } if broken(Mutation::ForgetsPartialFailures) => {
+                BatchOutcome::Parts { by, failed: Vec::new() }
             }
             outcome => outcome,
         };

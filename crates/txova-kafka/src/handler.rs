@@ -4,7 +4,7 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 
-use crate::batch::BatchError;
+use crate::batch::Unreadable;
 use crate::extract::{FromEvent, Incoming, Needs, PerBatch};
 use crate::outcome::HandlerError;
 
@@ -54,7 +54,8 @@ pub type HandlerFuture = Pin<Box<dyn Future<Output = Result<(), HandlerError>> +
     label = "not a handler",
     note = "a handler is an async fn of up to 8 extractors (Event<T>, Meta, State<S>, Attempt, Raw, Headers or your own \
             FromEvent) that returns `()` or `Result<(), E>` with an error for `E`",
-    note = "a batch handler takes a `Vec` of extractors first, and beside it only what is PerBatch: State<S>, Attempt",
+    note = "a batch handler takes a `Vec` of extractors first, and beside it only what is PerBatch: State<S>, Attempt; what \
+            belongs to one event stands inside: `Vec<(Event<T>, Meta)>`",
     note = "its future must be `Send`: hold no Rc, RefCell borrow or std lock guard across an await",
     note = "a closure must be `Send + Sync + 'static`: `move` what it uses, or take it as State<S>"
 )]
@@ -101,35 +102,20 @@ fn first<'a, 'b>(incoming: &'a [Incoming<'b>]) -> Result<&'a Incoming<'b>, Handl
     incoming.first().ok_or_else(|| HandlerError::stop("a handler was called without an event"))
 }
 
-/// The events up to the first that cannot be read, and why it cannot. Those behind it come again: one of its key must not
-/// be handled before it is settled.
-fn readable<Item: FromEvent>(incoming: &[Incoming<'_>]) -> (Vec<Item>, Option<HandlerError>) {
+/// All events, or the places of those that cannot be read.
+fn readable<Item: FromEvent>(incoming: &[Incoming<'_>]) -> Result<Vec<Item>, HandlerError> {
+    if let [alone] = incoming {
+        return Ok(vec![Item::from_event(alone)?]);
+    }
     let mut items = Vec::with_capacity(incoming.len());
-    for incoming in incoming {
+    let mut unreadable = Vec::new();
+    for (place, incoming) in incoming.iter().enumerate() {
         match Item::from_event(incoming) {
             Ok(item) => items.push(item),
-            Err(error) => return (items, Some(error)),
+            Err(_) => unreadable.push(place),
         }
     }
-    (items, None)
-}
-
-/// What the handler said of the `given` events it got, and that the one behind them was refused.
-fn of_batch(
-    answer: Result<(), HandlerError>,
-    given: usize,
-    refused: Option<HandlerError>,
-) -> Result<(), HandlerError> {
-    let said = match answer.map_err(HandlerError::into_batch) {
-        Ok(()) => BatchError::new(),
-        Err(Ok(batch)) => batch.checked(given)?,
-        Err(Err(whole)) => return Err(whole),
-    };
-    Ok(match refused {
-        Some(error) => said.refused_at(given, error),
-        None => said,
-    }
-    .into_result()?)
+    if unreadable.is_empty() { Ok(items) } else { Err(HandlerError::permanent(Unreadable(unreadable))) }
 }
 
 macro_rules! handler_of {
@@ -171,13 +157,9 @@ macro_rules! handler_of {
 
             fn call(&self, incoming: &[Incoming<'_>]) -> Result<HandlerFuture, HandlerError> {
                 let _first = first(incoming)?;
-                let (items, refused) = readable(incoming);
-                let given = items.len();
-                if given == 0 {
-                    return Ok(Box::pin(std::future::ready(of_batch(Ok(()), given, refused))));
-                }
+                let items = readable(incoming)?;
                 let answer = self(items, $($extractor::from_event(_first)?),*);
-                Ok(Box::pin(async move { of_batch(answer.await.into_handled(), given, refused) }))
+                Ok(Box::pin(async move { answer.await.into_handled() }))
             }
         }
     };

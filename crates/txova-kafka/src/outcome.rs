@@ -6,8 +6,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::batch::BatchError;
-
 /// What should happen to a record whose handler failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -103,16 +101,11 @@ impl HandlerError {
         self
     }
 
-    /// The batch error it is.
-    ///
-    /// # Errors
-    /// Itself, where it is another.
-    pub(crate) fn into_batch(self) -> Result<BatchError, Self> {
+    /// The `E` it is; itself, where it is another error.
+    pub(crate) fn downcast<E: Error + 'static>(self) -> Result<E, Self> {
         let Self { class, retry_after, is_unlogged, source, backtrace } = self;
-        match source.downcast::<BatchError>() {
-            Ok(batch) => Ok(*batch),
-            Err(source) => Err(Self { class, retry_after, is_unlogged, source, backtrace }),
-        }
+        let again = |source| Self { class, retry_after, is_unlogged, source, backtrace };
+        source.downcast::<E>().map(|error| *error).map_err(again)
     }
 
     /// Keeps the text out of logs and health, because it may name a person or quote the event. The dead letter has it.
@@ -223,9 +216,10 @@ pub(crate) enum Outcome {
 pub(crate) enum BatchOutcome {
     /// All alike. A failure is that of no record in particular.
     Whole(Outcome),
-    /// Record by record: these failed, by their place in the batch, the lowest first; those from `ran` on were not given
-    /// to the handler; the others are handled.
-    Parts { by: HandlerId, failed: Vec<(usize, Box<Failure>)>, ran: usize },
+    /// These failed, by their place in the batch, the lowest first; the others are handled.
+    Parts { by: HandlerId, failed: Vec<(usize, Box<Failure>)> },
+    /// The handler has not run. These, by their place, are no events it can be given, and are to be handled apart.
+    NotRun(Vec<usize>),
 }
 
 /// A failed attempt, as data.

@@ -21,7 +21,7 @@ use crate::attempt::{Attempt, Dispatch};
 use crate::engine::{Start, Ticket};
 use crate::extract::Outgoing;
 use crate::metrics::HandlerMetrics;
-use crate::outcome::{HandlerId, Outcome};
+use crate::outcome::{BatchOutcome, HandlerId, Outcome};
 use crate::record::Record;
 
 use super::Done;
@@ -125,7 +125,14 @@ impl Handlers {
         let offsets: Vec<i64> = attempts.iter().map(|attempt| attempt.record.offset).collect();
         let (dispatch, timeout) = (self.dispatch.clone(), self.timeout);
         let (metrics, done) = (self.metrics.clone(), self.done.clone());
-        let handler = AssertUnwindSafe(async move { dispatch.dispatch_batch(attempts).await }).catch_unwind();
+        let cancelled = cancelled.clone();
+        let handler = async move {
+            match cancelled.is_cancelled() {
+                true => BatchOutcome::NotRun(Vec::new()), // the task came too late to begin
+                false => dispatch.dispatch_batch(attempts).await,
+            }
+        };
+        let handler = AssertUnwindSafe(handler).catch_unwind();
         let task = tokio::spawn(async move {
             let result = tokio::time::timeout_at(late(deadline), handler).await;
             let outcome = name.batch_outcome(ended(result), timeout, &offsets);

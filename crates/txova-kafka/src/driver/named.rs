@@ -47,7 +47,6 @@ impl Named {
     ) -> BatchOutcome {
         let outcome = ran.unwrap_or_else(|end| BatchOutcome::Whole(self.cut_short(end, limit)));
         match &outcome {
-            BatchOutcome::Whole(Outcome::Handled(_) | Outcome::Held(_)) => {}
             BatchOutcome::Whole(Outcome::Failed(failure)) if offsets.len() < 2 => {
                 self.tell(self.record.offset, failure);
             }
@@ -62,6 +61,7 @@ impl Named {
                     self.tell(offsets.get(*place).copied().unwrap_or(self.record.offset), failure);
                 }
             }
+            BatchOutcome::Whole(Outcome::Handled(_) | Outcome::Held(_)) | BatchOutcome::NotRun(_) => {}
         }
         outcome
     }

@@ -168,24 +168,32 @@ impl<R: Clone> Engine<R> {
                 self.split(tickets, &failure, now);
                 Vec::new()
             }
-            BatchOutcome::Whole(outcome) => self.parts(tickets, |_| Some(outcome.clone()), now),
-            BatchOutcome::Parts { by, failed, ran } => {
+            BatchOutcome::Whole(outcome) => self.parts(tickets, |_| outcome.clone(), now),
+            BatchOutcome::Parts { by, failed } => {
                 let mut failed = failed.into_iter().peekable();
                 let said = |place| match failed.next_if(|(at, _)| *at == place) {
-                    Some((_, failure)) => Some(Outcome::Failed(failure)),
-                    None => (place < ran).then_some(Outcome::Handled(by)),
+                    Some((_, failure)) => Outcome::Failed(failure),
+                    None => Outcome::Handled(by),
                 };
                 self.parts(tickets, said, now)
+            }
+            BatchOutcome::NotRun(places) => {
+                let apart = places.iter().filter_map(|place| tickets.get(*place));
+                for ticket in apart {
+                    self.find(*ticket).into_iter().for_each(|live| live.batch = None);
+                }
+                self.gather_anew(tickets, now);
+                self.hurry_batches(slot);
+                Vec::new()
             }
         }
     }
 
-    /// Each record's own outcome; none where it was not given to the handler. One behind another of its lane that is not
-    /// settled waits for it, whatever was said of it.
+    /// Each record's own outcome. One behind another of its lane that is not settled waits for it, whatever was said of it.
     fn parts(
         &mut self,
         tickets: &[Ticket],
-        mut said: impl FnMut(usize) -> Option<Outcome>,
+        mut said: impl FnMut(usize) -> Outcome,
         now: Now,
     ) -> Vec<Settled> {
         let mut settled = Vec::new();
@@ -195,18 +203,30 @@ impl<R: Clone> Engine<R> {
             if !matches!(live.state, State::Running | State::Batched) {
                 continue;
             }
-            match outcome {
-                Some(_) if broken(Mutation::BatchSettlesFailed) => self.settle(ticket.index, now),
-                Some(outcome) => settled.extend(self.heard(*ticket, outcome, None, now)),
-                None => {
-                    live.state = State::Waiting;
-                    self.hold_back(*ticket);
-                    self.make_ready(ticket.index, now);
-                }
+            if broken(Mutation::BatchSettlesFailed) {
+                self.settle(ticket.index, now);
+            } else {
+                settled.extend(self.heard(*ticket, outcome, None, now));
             }
             self.hold_back(*ticket);
         }
         settled
+    }
+
+    /// The run has not begun: each record is where it was before.
+    fn gather_anew(&mut self, tickets: &[Ticket], now: Now) {
+        let mut leading = Vec::new();
+        for ticket in tickets {
+            let Some(live) = self.find(*ticket) else { continue };
+            if matches!(live.state, State::Running | State::Batched) {
+                live.state = State::Waiting;
+                leading.push(ticket.index);
+                self.hold_back(*ticket);
+            }
+        }
+        for index in leading {
+            self.make_ready(index, now);
+        }
     }
 
     /// A failure of the whole is that of no record in particular: it counts for each, is the last of none, and from now on

@@ -5,9 +5,16 @@ use super::{Attempt, FromEvent, State};
 /// An argument that is the same for all events of a batch, so that a batch handler can take it beside its `Vec`. What
 /// belongs to one event stands inside: `Vec<(Event<T>, Meta)>`.
 ///
-/// An [`Attempt`]'s number is 1 for every event that shares a batch: one that has failed is handled alone.
+/// An [`Attempt`]'s number is that of the first event: 1, because one that has failed is handled alone. Only failures of an
+/// outage, which do not count, leave an event among others; each one's own number is in its [`Meta`](super::Meta).
 ///
 /// An extractor of one's own says so by one line: `impl PerBatch for Tariffs {}`.
+///
+/// ```compile_fail
+/// # use txova_kafka::{Meta, Raw, Router};
+/// async fn store(records: Vec<Raw>, meta: Meta) {} // whose?
+/// Router::new().on("ride.*", store);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot stand beside a batch handler's events",
     label = "belongs to one event, not to a batch",

@@ -56,15 +56,17 @@ impl HandlerMetrics {
             BatchOutcome::Whole(Outcome::Held(_)) => return,
             BatchOutcome::Whole(outcome) => by(outcome),
             BatchOutcome::Parts { by, .. } => Some(*by),
+            BatchOutcome::NotRun(_) => return,
         };
         let Some(one) = self.of(handler) else { return };
         one.seconds.record(took);
         match outcome {
             BatchOutcome::Whole(outcome) => one.count(outcome, records),
-            BatchOutcome::Parts { failed, ran, .. } => {
+            BatchOutcome::Parts { failed, .. } => {
                 failed.iter().for_each(|(_, failure)| one.of_class(failure.class).increment(1));
-                one.ok.increment(ran.saturating_sub(failed.len()) as u64);
+                one.ok.increment(records.saturating_sub(failed.len()) as u64);
             }
+            BatchOutcome::NotRun(_) => {}
         }
     }
 

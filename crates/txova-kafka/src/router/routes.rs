@@ -14,7 +14,7 @@ use super::layer::{HandlerRequest, Wrapped};
 use super::pattern::Pattern;
 use super::unexpected::{Counts, Policies, Unexpected};
 use crate::attempt::{Attempt, Dispatch};
-use crate::batch::Batching;
+use crate::batch::{BatchError, Batching, Unreadable};
 use crate::context::Context;
 use crate::extract::{Incoming, PayloadProblem, States};
 use crate::handler::HandlerFuture;
@@ -196,25 +196,6 @@ impl Table {
         Ok(Ready { id, route, context, span, future })
     }
 
-    fn prepare_batch(self: &Arc<Self>, attempts: Vec<Attempt>) -> Result<Ready<'_>, Outcome> {
-        let route = attempts.first().and_then(|first| self.route_of(&first.record));
-        let Some((id, route)) = route else {
-            let message = "a batch was begun for a record that no handler takes";
-            let failure = HandlerError::stop(message).into_failure(None, Arc::clone(&self.no_handler));
-            return Err(Outcome::Failed(Box::new(failure)));
-        };
-        if is_held(&attempts[..1], id) {
-            return Err(Outcome::Held(id));
-        }
-        let span = trace::processing_batch(&attempts, &route.name);
-        let future = span.in_scope(|| match &route.handler {
-            Wrapped::Bare(handler) => self.read(&attempts, handler),
-            Wrapped::Layered(service) => Ok(service.run(self.request(route, attempts.into()))),
-        });
-        let future = future.map_err(|error| Outcome::Failed(self.failure(error, id, route)))?;
-        Ok(Ready { id, route, context: None, span, future })
-    }
-
     fn request(self: &Arc<Self>, route: &Route, attempts: Arc<[Attempt]>) -> HandlerRequest {
         HandlerRequest { attempts, handler: Arc::clone(&route.name), table: Arc::clone(self) }
     }
@@ -239,17 +220,17 @@ impl Table {
         self.find(&envelope.event_type)
     }
 
-    /// What a batch's handler said of its `records`.
-    fn parts(&self, error: HandlerError, id: HandlerId, route: &Route, records: usize) -> BatchOutcome {
-        let as_failure = |error| self.failure(self.judged(error), id, route);
-        match error.into_batch().and_then(|batch| batch.checked(records)) {
-            Err(error) => BatchOutcome::Whole(Outcome::Failed(as_failure(error))),
-            Ok(batch) => {
-                let (failed, ran) = batch.into_parts();
-                let failed = failed.into_iter().map(|(place, error)| (place, as_failure(error))).collect();
-                BatchOutcome::Parts { by: id, failed, ran: ran.unwrap_or(records) }
-            }
-        }
+    /// What a handler of batches said of each record, where that is what it said.
+    fn named(
+        &self,
+        error: HandlerError,
+        (id, route): (HandlerId, &Route),
+        records: usize,
+    ) -> Result<Vec<(usize, Box<Failure>)>, Box<Failure>> {
+        let as_failure = |error| self.failure(error, id, route);
+        let failed = error.downcast::<BatchError>().and_then(|named| named.into_failed(records));
+        let failed = failed.map_err(as_failure)?.into_iter();
+        Ok(failed.map(|(place, error)| (place, as_failure(error))).collect())
     }
 
     fn refuse(
@@ -292,12 +273,11 @@ impl Dispatch for Routes {
             let attempt = Attempted::new(&ready.span);
             let outcome = match ready.run().await {
                 Ok(()) => Outcome::Handled(id),
-                Err(error) if is_batch => match table.parts(error, id, route, 1) {
-                    BatchOutcome::Whole(outcome) => outcome,
-                    BatchOutcome::Parts { mut failed, .. } => match failed.pop() {
-                        Some((_, failure)) => Outcome::Failed(failure),
-                        None => Outcome::Handled(id),
-                    },
+                Err(error) if is_batch => match table.named(error, (id, route), 1) {
+                    Ok(mut failed) => {
+                        failed.pop().map_or(Outcome::Handled(id), |(_, failure)| Outcome::Failed(failure))
+                    }
+                    Err(failure) => Outcome::Failed(failure),
                 },
                 Err(error) => Outcome::Failed(table.failure(error, id, route)),
             };
@@ -310,18 +290,38 @@ impl Dispatch for Routes {
         let table = Arc::clone(&self.table);
         Box::pin(async move {
             let records = attempts.len();
-            let ready = match table.prepare_batch(attempts) {
-                Ok(ready) => ready,
-                Err(outcome) => return BatchOutcome::Whole(outcome),
+            let route = attempts.first().and_then(|first| table.route_of(&first.record));
+            let Some((id, route)) = route else {
+                let error = HandlerError::stop("a batch was begun for a record that no handler takes");
+                let failure = Box::new(error.into_failure(None, Arc::clone(&table.no_handler)));
+                return BatchOutcome::Whole(Outcome::Failed(failure));
             };
-            let (id, route, attempt) = (ready.id, ready.route, Attempted::new(&ready.span));
-            let outcome = match ready.run().await {
+            if is_held(&attempts[..1], id) {
+                return BatchOutcome::Whole(Outcome::Held(id));
+            }
+            let span = trace::processing_batch(&attempts, &route.name);
+            let attempt = Attempted::new(&span);
+            let future = span.in_scope(|| match &route.handler {
+                Wrapped::Bare(handler) => table.read(&attempts, handler).map_err(|error| table.judged(error)),
+                Wrapped::Layered(service) => Ok(service.run(table.request(route, attempts.into()))),
+            });
+            let said = match future {
+                Ok(future) => future.instrument(span).await,
+                Err(error) => Err(error),
+            };
+            let outcome = match said.map_err(HandlerError::downcast::<Unreadable>) {
                 Ok(()) => BatchOutcome::Whole(Outcome::Handled(id)),
-                Err(error) => table.parts(error, id, route, records),
+                Err(Ok(Unreadable(places))) => BatchOutcome::NotRun(places),
+                Err(Err(error)) => match table.named(error, (id, route), records) {
+                    Ok(failed) => BatchOutcome::Parts { by: id, failed },
+                    Err(failure) => BatchOutcome::Whole(Outcome::Failed(failure)),
+                },
             };
             match &outcome {
                 BatchOutcome::Whole(outcome) => attempt.ended(outcome),
-                BatchOutcome::Parts { .. } => attempt.ended(&Outcome::Handled(id)),
+                BatchOutcome::Parts { .. } | BatchOutcome::NotRun(_) => {
+                    attempt.ended(&Outcome::Handled(id));
+                }
             }
             outcome
         })

@@ -63,7 +63,8 @@ pub enum HandlerEnd {
     Panicked(String),
     /// It took longer than `processing_timeout_ms`.
     TimedOut,
-    /// It was part of a batch that ended before it came to this record, or its handler is held back.
+    /// It was part of a batch that did not begin, because one of its records cannot be read, and comes again without that
+    /// one; or its handler is held back.
     NotReached,
     /// It was cut off: its partition was taken away, or its app closed or crashed.
     CutOff,
@@ -206,11 +207,11 @@ impl Dispatch for Noted {
             let outcome = open.caught(async move { handlers.dispatch_batch(attempts).await }).await;
             match &outcome {
                 BatchOutcome::Whole(outcome) => open.end_all(&outcome.into()),
-                BatchOutcome::Parts { failed, ran, .. } => {
+                BatchOutcome::Parts { failed, .. } => {
                     failed.iter().for_each(|(index, failure)| open.end(*index, failure.as_ref().into()));
-                    (0..*ran).for_each(|index| open.end(index, HandlerEnd::Ok));
-                    open.end_all(&HandlerEnd::NotReached);
+                    open.end_all(&HandlerEnd::Ok);
                 }
+                BatchOutcome::NotRun(_) => open.end_all(&HandlerEnd::NotReached),
             }
             outcome
         }

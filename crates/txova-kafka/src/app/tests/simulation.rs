@@ -26,8 +26,9 @@ use self::world::World;
 const SEEDS: u64 = 100;
 
 /// What must have happened somewhere: worlds where nothing happens prove nothing.
-const EVENTS: [&str; 36] = [
+const EVENTS: [&str; 39] = [
     "app paused",
+    "batch",
     "broker away",
     "clock jumps",
     "close",
@@ -46,10 +47,12 @@ const EVENTS: [&str; 36] = [
     "ended by timeout",
     "expelled",
     "expelled unnoticed",
+    "failed with its batch",
     "fetch delayed",
     "fetched again",
     "handled",
     "held back",
+    "held back in its batch",
     "joined",
     "lost",
     "outage",

@@ -23,10 +23,10 @@ fn failed(class: ErrorClass) -> BatchOutcome {
     BatchOutcome::Whole(Outcome::Failed(Box::new(failure(class))))
 }
 
-/// The records at these places failed; those from `ran` on were not given to the handler.
-fn parts(places: &[usize], class: ErrorClass, ran: usize) -> BatchOutcome {
+/// The records at these places failed.
+fn parts(places: &[usize], class: ErrorClass) -> BatchOutcome {
     let failed = places.iter().map(|place| (*place, Box::new(failure(class)))).collect();
-    BatchOutcome::Parts { by: BY, failed, ran }
+    BatchOutcome::Parts { by: BY, failed }
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn under_order_none_a_batch_takes_what_comes() {
     rig.take_for(0, 1, 0..6);
     rig.pass(50 * MS);
     assert_eq!(rig.batches(), [vec![0, 1, 2, 3], vec![4, 5]]);
-    rig.end_batch(0, parts(&[1], Transient, 4));
+    rig.end_batch(0, parts(&[1], Transient));
     assert_eq!(rig.commit_one().offset, 1);
 }
 
@@ -149,7 +149,7 @@ fn a_record_named_as_failed_fails_alone_and_the_key_waits_for_it() {
     rig.take_for(0, 1, 0..2);
     rig.take_for(0, 2, [2]);
     rig.take_for(0, 1, [3]);
-    rig.end_batch(0, parts(&[1], Transient, 4));
+    rig.end_batch(0, parts(&[1], Transient));
     let counts = rig.counts();
     assert_eq!(
         (counts.handled, counts.retried),
@@ -173,7 +173,7 @@ fn what_a_handler_says_of_each_record_has_its_own_class() {
     }
     let each = [Permanent, Skip, Transient].into_iter().enumerate();
     let failed = each.map(|(place, class)| (place, Box::new(failure(class)))).collect();
-    rig.end_batch(0, BatchOutcome::Parts { by: BY, failed, ran: 4 });
+    rig.end_batch(0, BatchOutcome::Parts { by: BY, failed });
     let counts = rig.counts();
     assert_eq!((counts.handled, counts.skipped, counts.retried), (1, 1, 1));
     rig.written((0, 0), Ok(()));
@@ -247,7 +247,7 @@ fn a_record_that_failed_is_handled_alone_after_a_restart_too() {
     for offset in 0..4 {
         rig.take_for(0, offset as u64, [offset]);
     }
-    rig.end_batch(0, parts(&[1], Transient, 4));
+    rig.end_batch(0, parts(&[1], Transient));
     let entry = rig.commit_one();
     rig.restart();
     rig.assign_entry(&entry);
@@ -260,15 +260,22 @@ fn a_record_that_failed_is_handled_alone_after_a_restart_too() {
 }
 
 #[test]
-fn what_the_handler_was_not_given_comes_again_in_a_batch_and_counts_no_attempt() {
+fn what_cannot_be_read_is_taken_out_and_the_rest_comes_again_at_once_as_if_it_had_not_been() {
     let mut rig = with(settings());
     rig.take_for(0, 1, 0..2);
-    rig.take_for(0, 2, 2..4);
-    rig.end_batch(0, parts(&[1], Permanent, 2));
-    assert_eq!((rig.counts().handled, rig.writing.len()), (1, 1));
+    rig.take_for(0, 2, [2]);
+    rig.take_for(0, 1, [3]);
+    rig.end_batch(0, BatchOutcome::NotRun(vec![1]));
+    assert_eq!((rig.batches(), rig.running()), (vec![vec![0, 2]], vec![]), "1 is behind 0, and 3 behind 1");
+    assert_eq!(rig.batches[&(0, 0)][0].attempt, 1);
+    rig.end_batch(0, OK);
+    assert_eq!(rig.running(), [(0, 1)]);
+    assert_eq!(rig.running[&(0, 1)].attempt, 1);
+    rig.fail((0, 1), Permanent);
+    rig.written((0, 1), Ok(()));
     rig.pass(50 * MS);
-    assert_eq!(rig.batches(), [vec![2, 3]]);
-    assert_eq!(rig.batches[&(0, 2)][0].attempt, 1);
+    assert_eq!(rig.batches(), [vec![3]]);
+    assert_eq!((rig.counts().handled, rig.counts().retried), (2, 0));
 }
 
 #[test]
@@ -300,7 +307,7 @@ fn a_batch_under_way_may_end_within_the_time_a_close_gives_and_is_abandoned_afte
     rig.take_for(0, 1, 0..6);
     rig.close(SECOND);
     assert!(rig.closed.is_none());
-    rig.end_batch(0, parts(&[3], Transient, 4));
+    rig.end_batch(0, parts(&[3], Transient));
     let entries = rig.closed.clone().unwrap();
     assert_eq!(entries[0].offset, 3);
     let report = rig.report();
@@ -345,7 +352,7 @@ fn a_dead_letter_topic_that_is_down_holds_batches_back_too() {
     let mut rig = with(settings());
     rig.take_for(0, 1, [0]);
     rig.take_for(0, 2, 1..4);
-    rig.end_batch(0, parts(&[0], Permanent, 4));
+    rig.end_batch(0, parts(&[0], Permanent));
     rig.written((0, 0), Err(super::rig::error(crate::client_error::ClientErrorKind::Unreachable)));
     rig.take_together(0, 4..8);
     assert!(rig.batches().is_empty());

@@ -7,6 +7,8 @@ use crate::router::HandlerRequest;
 
 const BY: HandlerId = HandlerId(0);
 
+const HANDLED: BatchOutcome = BatchOutcome::Whole(Outcome::Handled(BY));
+
 type Seen = Arc<std::sync::Mutex<Vec<String>>>;
 
 /// An attempt at a parcel of this weight, or at one that cannot be read.
@@ -24,15 +26,17 @@ async fn run(routes: &Routes, weights: &[i64]) -> BatchOutcome {
     routes.dispatch_batch(attempts.collect()).await
 }
 
-/// Places, classes and messages of what failed, and where the records begin that the handler was not given.
-fn parts(outcome: BatchOutcome) -> (Vec<(usize, ErrorClass, String)>, usize) {
-    match outcome {
-        BatchOutcome::Parts { failed, ran, .. } => {
-            let failed = failed.into_iter().map(|(place, failure)| (place, failure.class, failure.message));
-            (failed.collect(), ran)
-        }
-        BatchOutcome::Whole(outcome) => panic!("as a whole: {outcome:?}"),
-    }
+/// Places, classes and messages of what failed.
+fn parts(outcome: BatchOutcome) -> Vec<(usize, ErrorClass, String)> {
+    let BatchOutcome::Parts { failed, .. } = outcome else { panic!("expected parts: {outcome:?}") };
+    failed.into_iter().map(|(place, failure)| (place, failure.class, failure.message)).collect()
+}
+
+fn whole(outcome: BatchOutcome) -> Failure {
+    let BatchOutcome::Whole(Outcome::Failed(failure)) = outcome else {
+        panic!("expected a failure of the whole: {outcome:?}")
+    };
+    *failure
 }
 
 async fn weigh(
@@ -63,7 +67,7 @@ fn weighing() -> (Routes, Seen) {
 #[tokio::test]
 async fn a_batch_handler_gets_all_events_in_order_each_with_what_it_asked_for() {
     let (routes, seen) = weighing();
-    assert_eq!(run(&routes, &[1, 2, 3]).await, BatchOutcome::Whole(Outcome::Handled(BY)));
+    assert_eq!(run(&routes, &[1, 2, 3]).await, HANDLED);
     assert_eq!(*seen.lock().expect("no panic"), ["1@40 2@41 3@42 #1"]);
     assert_eq!(routes.batch_of(&parcel(0, 1).record), Some(0));
     assert_eq!(routes.batch_of(&record(Some(envelope("parcel.lost", "{}").as_bytes()))), None);
@@ -73,10 +77,10 @@ async fn a_batch_handler_gets_all_events_in_order_each_with_what_it_asked_for() 
 #[tokio::test]
 async fn what_it_names_as_failed_fails_by_its_own_class_and_the_rest_is_handled() {
     let (routes, _) = weighing();
-    let (failed, ran) = parts(run(&routes, &[1, 7, 2, 13]).await);
+    let failed = parts(run(&routes, &[1, 7, 2, 13]).await);
     let expected =
         [(1, ErrorClass::Transient, "seven".to_owned()), (3, ErrorClass::Permanent, "thirteen".to_owned())];
-    assert_eq!((failed, ran), (expected.to_vec(), 4));
+    assert_eq!(failed, expected);
 }
 
 #[tokio::test]
@@ -89,22 +93,19 @@ async fn the_first_error_of_an_event_counts() {
         Err(failed)
     }
     let routes = Router::new().on("*", twice).topics(["parcels.v1"]).build().expect("sound");
-    let (failed, _) = parts(run(&routes, &[1, 2]).await);
+    let failed = parts(run(&routes, &[1, 2]).await);
     assert_eq!(failed[1], (1, ErrorClass::Skip, "first".to_owned()));
     assert_eq!(failed.len(), 2);
 }
 
 #[tokio::test]
-async fn a_record_that_cannot_be_read_ends_the_batch_before_it_and_keeps_its_policy() {
+async fn records_that_cannot_be_read_are_named_before_the_handler_runs_and_have_their_policy_alone() {
     let (routes, seen) = weighing();
-    let (failed, ran) = parts(run(&routes, &[1, 7, UNREADABLE, 3]).await);
-    assert_eq!((failed.len(), ran), (2, 3), "3 comes again");
-    assert_eq!((failed[0].0, failed[1].0, failed[1].1), (1, 2, ErrorClass::Permanent));
-    assert_eq!(*seen.lock().expect("no panic"), ["1@40 7@41 #1"]);
-    assert_eq!(routes.unexpected(Unexpected::Undecodable), 1);
-    let (failed, ran) = parts(run(&routes, &[UNREADABLE, 3]).await);
-    assert_eq!((failed.len(), ran), (1, 1));
-    assert_eq!(seen.lock().expect("no panic").len(), 1, "the handler has nothing to do");
+    assert_eq!(run(&routes, &[1, UNREADABLE, 2, UNREADABLE]).await, BatchOutcome::NotRun(vec![1, 3]));
+    assert_eq!((seen.lock().expect("no panic").len(), routes.unexpected(Unexpected::Undecodable)), (0, 0));
+    let alone = whole(run(&routes, &[UNREADABLE]).await);
+    assert_eq!((&*alone.handler, alone.class, alone.by), ("weigh", ErrorClass::Permanent, None));
+    assert_eq!((seen.lock().expect("no panic").len(), routes.unexpected(Unexpected::Undecodable)), (0, 1));
 }
 
 #[tokio::test]
@@ -113,24 +114,16 @@ async fn a_plain_error_is_a_failure_of_the_whole() {
         Err(std::io::Error::other("the database is away"))
     }
     let routes = Router::new().handle(refuse).build().expect("sound");
-    for weights in [&[1, 2][..], &[1, UNREADABLE]] {
-        let BatchOutcome::Whole(Outcome::Failed(failure)) = run(&routes, weights).await else {
-            panic!("expected a failure of the whole")
-        };
-        assert_eq!((&*failure.handler, failure.class), ("refuse", ErrorClass::Transient));
-        assert_eq!(failure.message, "the database is away");
-    }
+    let failure = whole(run(&routes, &[1, 2]).await);
+    assert_eq!((&*failure.handler, failure.class, failure.by), ("refuse", ErrorClass::Transient, Some(BY)));
+    assert_eq!(failure.message, "the database is away");
 }
 
 #[tokio::test]
 async fn naming_an_event_that_is_not_there_settles_nothing() {
     let (routes, _) = weighing();
-    for weights in [&[1, 99][..], &[99, UNREADABLE]] {
-        let BatchOutcome::Whole(Outcome::Failed(failure)) = run(&routes, weights).await else {
-            panic!("expected a failure of the whole")
-        };
-        assert!(failure.message.starts_with("the handler says that event"), "{}", failure.message);
-    }
+    let failure = whole(run(&routes, &[1, 99]).await);
+    assert!(failure.message.starts_with("the handler says that event 2 of"), "{}", failure.message);
 }
 
 #[tokio::test]
@@ -158,7 +151,7 @@ async fn a_batch_has_no_cause_of_its_own_and_each_event_brings_its_context() {
     let seen = Seen::default();
     let router = Router::new().on("parcel.*", look).topics(["parcels.v1"]).state(Arc::clone(&seen));
     let routes = router.build().expect("sound");
-    assert_eq!(run(&routes, &[1]).await, BatchOutcome::Whole(Outcome::Handled(BY)));
+    assert_eq!(run(&routes, &[1]).await, HANDLED);
     assert_eq!(dispatch(&routes, delivered()).await, Outcome::Handled(BY));
     assert_eq!(*seen.lock().expect("no panic"), ["order-7", "order-7"]);
 }
@@ -175,10 +168,13 @@ async fn a_layer_stands_around_the_run_and_what_was_said_of_each_record_passes_i
     let boxed = tower::ServiceBuilder::new().map_err(HandlerError::into_boxed).into_inner();
     let router = Router::new().handle(weigh).state(Arc::clone(&seen)).layer(note).layer(boxed);
     let routes = router.build().expect("sound");
-    let (failed, ran) = parts(run(&routes, &[1, 13, UNREADABLE, 4]).await);
-    assert_eq!((failed.len(), ran, failed[0].1), (2, 3, ErrorClass::Permanent));
-    assert_eq!(*around.lock().expect("no panic"), ["[40, 41, 42, 43] first 40"]);
-    assert_eq!(routes.unexpected(Unexpected::Undecodable), 1);
+    let failed = parts(run(&routes, &[1, 13, 4]).await);
+    assert_eq!((failed.len(), failed[0].1), (1, ErrorClass::Permanent));
+    assert_eq!(*around.lock().expect("no panic"), ["[40, 41, 42] first 40"]);
+    assert_eq!(run(&routes, &[1, UNREADABLE]).await, BatchOutcome::NotRun(vec![1]));
+    assert_eq!(whole(run(&routes, &[UNREADABLE]).await).class, ErrorClass::Permanent);
+    assert!(matches!(dispatch(&routes, delivered().replace("1200", "-1")).await, Outcome::Failed(_)));
+    assert_eq!(routes.unexpected(Unexpected::Undecodable), 2);
 }
 
 #[test]

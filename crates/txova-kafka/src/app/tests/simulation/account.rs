@@ -71,7 +71,7 @@ impl World {
         let untold = map.failing.iter().find(|failing| {
             let failures = facts.written.get(&(p, failing.offset)).map_or(0, |written| written.failures);
             let no_event = facts.written.get(&(p, failing.offset)).map(|written| written.nature);
-            failing.attempts > failures && no_event != Some(Nature::Garbage)
+            failing.attempts > failures && !no_event.is_some_and(Nature::is_no_event)
         });
         let untold = untold.copied();
         facts.holds(untold.is_none(), || {
@@ -97,9 +97,9 @@ impl World {
                 return facts.holds(false, || format!("a dead letter of {at:?}, which was never written"));
             };
             let (nature, failures) = (written.nature, written.failures);
-            let for_good = written.failed_for_good || nature == Nature::Garbage;
+            let for_good = written.failed_for_good || nature.is_no_event();
             let (sent, most) = (written.sent.clone(), self.consumer.max_retries);
-            if nature == Nature::Garbage {
+            if nature.is_no_event() {
                 facts.saw("dead letter of what is no event");
             }
             facts.holds(for_good || failures > most, || {
@@ -119,7 +119,7 @@ impl World {
                 });
                 let tried = letter.attempt_count;
                 let all_tries = for_good || tried > i64::from(most);
-                let no_more = tried <= i64::from(failures) || nature == Nature::Garbage;
+                let no_more = tried <= i64::from(failures) || nature.is_no_event();
                 facts.holds(tried >= 1 && all_tries && no_more, || {
                     format!("the dead letter of {at:?} says {tried} attempts; {failures} failed, {most} may be tried again")
                 });

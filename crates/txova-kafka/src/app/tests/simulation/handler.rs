@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use super::story::{At, End, Nature, Story};
+use super::story::{At, End, Facts, Nature, Story};
+use crate::batch::BatchError;
 use crate::engine::tests::simulation::dice::Dice;
-use crate::extract::{Attempt, Meta, State};
+use crate::extract::{Attempt, FromEvent, Incoming, Meta, State};
 use crate::outcome::{ErrorClass, HandlerError};
 
 /// What a handler knows of its world.
@@ -20,24 +21,75 @@ pub(super) async fn handle(
     meta: Meta,
     attempt: Attempt,
 ) -> Result<(), HandlerError> {
-    let at = (meta.partition, meta.offset);
-    let (run, before) = post.story.started(post.member, at, &attempt);
-    let mut watched = Watched { story: post.story.clone(), run, end: End::Aborted };
-    let mut dice = Dice::new(post.seed ^ (at.1 as u64) << 20 ^ (at.0 as u64) << 12 ^ before as u64);
+    let (mut watched, mut dice) = Watched::begin(&post, &[as_given(&meta)], &attempt);
     last(&post, &attempt, &mut dice).await;
-    let end = verdict(&post, at, &mut dice);
-    watched.end = end;
+    let ends = verdicts(&post, &mut watched, &mut dice);
     drop(watched);
-    match end {
+    match ends[0] {
         End::Handled => Ok(()),
-        End::Failed(class) => {
-            let error = HandlerError::new(class, "by the seed");
-            match dice.chance(10) {
-                true => Err(error.retry_after(Duration::from_millis(dice.below(3000) as u64))),
-                false => Err(error),
-            }
-        }
+        End::Failed(class) => Err(error(class, &mut dice)),
         _ => std::panic::resume_unwind(Box::new("by the seed")), // no noise from the panic hook
+    }
+}
+
+/// The same of the events of a batch, each of which must be legible.
+pub(super) async fn handle_all(
+    events: Vec<(Meta, Weighed)>,
+    State(post): State<Post>,
+    attempt: Attempt,
+) -> Result<(), HandlerError> {
+    let batch: Vec<(At, u32)> = events.iter().map(|(meta, _)| as_given(meta)).collect();
+    if batch.len() > 1 {
+        post.story.facts().saw("batch");
+    }
+    let (mut watched, mut dice) = Watched::begin(&post, &batch, &attempt);
+    last(&post, &attempt, &mut dice).await;
+    let ends = verdicts(&post, &mut watched, &mut dice);
+    let failed = ends.iter().enumerate().filter_map(|(place, end)| match end {
+        End::Failed(class) => Some((place, *class)),
+        _ => None,
+    });
+    let failed: Vec<(usize, ErrorClass)> = failed.collect();
+    if ends.contains(&End::Panicked) {
+        watched.all_end(End::Panicked);
+        drop(watched);
+        std::panic::resume_unwind(Box::new("by the seed"));
+    }
+    if let Some((_, class)) = failed.first().filter(|_| dice.chance(40)) {
+        let together = batch.len() > 1 && matches!(class, ErrorClass::Transient | ErrorClass::Permanent);
+        watched.all_end(if together { End::FailedTogether(*class) } else { End::Failed(*class) });
+        return Err(error(*class, &mut dice));
+    }
+    let mut said = BatchError::new();
+    for (place, class) in failed {
+        said.add(place, error(class, &mut dice));
+    }
+    Ok(said.into_result()?)
+}
+
+/// A record, and which attempt it is: those of a batch need not be alike after an outage.
+fn as_given(meta: &Meta) -> (At, u32) {
+    ((meta.partition, meta.offset), meta.attempt)
+}
+
+/// What is illegible is refused before the handler runs.
+pub(super) struct Weighed;
+
+impl FromEvent for Weighed {
+    fn from_event(incoming: &Incoming<'_>) -> Result<Self, HandlerError> {
+        let payload = incoming.envelope().payload.as_deref().unwrap_or_default();
+        match payload == br#"{"weight_g":"0"}"# {
+            true => Ok(Self),
+            false => Err(HandlerError::permanent("illegible")),
+        }
+    }
+}
+
+fn error(class: ErrorClass, dice: &mut Dice) -> HandlerError {
+    let error = HandlerError::new(class, "by the seed");
+    match dice.chance(10) {
+        true => error.retry_after(Duration::from_millis(dice.below(3000) as u64)),
+        false => error,
     }
 }
 
@@ -59,8 +111,16 @@ async fn last(post: &Post, attempt: &Attempt, dice: &mut Dice) {
     }
 }
 
-fn verdict(post: &Post, at: At, dice: &mut Dice) -> End {
+/// How each record of a run ends.
+fn verdicts(post: &Post, watched: &mut Watched, dice: &mut Dice) -> Vec<End> {
     let facts = post.story.facts();
+    for (run, end) in &mut watched.runs {
+        *end = verdict(&facts, facts.runs[*run].at, dice);
+    }
+    watched.runs.iter().map(|(_, end)| *end).collect()
+}
+
+fn verdict(facts: &Facts, at: At, dice: &mut Dice) -> End {
     let nature = facts.written.get(&at).map(|written| written.nature);
     match (nature, dice.below(1000)) {
         _ if facts.is_away => End::Failed(ErrorClass::Transient),
@@ -82,12 +142,25 @@ fn verdict(post: &Post, at: At, dice: &mut Dice) -> End {
 /// Tells the story how a run ended, also when it is ended from outside.
 struct Watched {
     story: Story,
-    run: usize,
-    end: End,
+    runs: Vec<(usize, End)>,
+}
+
+impl Watched {
+    fn begin(post: &Post, batch: &[(At, u32)], attempt: &Attempt) -> (Self, Dice) {
+        let started = post.story.started(post.member, batch, attempt);
+        let (at, before) = (batch[0].0, started[0].1);
+        let runs = started.into_iter().map(|(run, _)| (run, End::Aborted)).collect();
+        let dice = Dice::new(post.seed ^ (at.1 as u64) << 20 ^ (at.0 as u64) << 12 ^ before as u64);
+        (Self { story: post.story.clone(), runs }, dice)
+    }
+
+    fn all_end(&mut self, so: End) {
+        self.runs.iter_mut().for_each(|(_, end)| *end = so);
+    }
 }
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        self.story.ended(self.run, self.end);
+        self.story.ended(&self.runs);
     }
 }

@@ -1,14 +1,14 @@
 //! The apps of the group: how they come, go, and are thrown out, and what is asked of them when they end.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::super::{GROUP, TOPIC, builder};
-use super::handler::{Post, handle};
-use super::story::{End, MemberFacts, Nature};
+use super::handler::{Post, handle, handle_all};
+use super::story::{End, MemberFacts};
 use super::world::World;
 use crate::app::{AppHandle, RunError};
 use crate::engine::CloseReport;
@@ -54,8 +54,9 @@ impl World {
         let edit = move |settings: &mut crate::config::ConsumerConfig| {
             *settings = crate::config::ConsumerConfig { group: Some(group), ..consumer }
         };
-        let app = builder(&self.cluster).on("*", handle).topics([TOPIC]).state(post).consumer(edit).build();
-        let mut app = app.expect("the settings are sound");
+        let app = builder(&self.cluster).on("*", handle).topics([TOPIC]);
+        let app = app.on("parcel.weighed", handle_all).topics([TOPIC]).batch(self.batching);
+        let mut app = app.state(post).consumer(edit).build().expect("the settings are sound");
         app.settings.engine.retry.seed = self.seed; // else the process's number
         let handle = app.handle();
         let facts = MemberFacts {
@@ -65,8 +66,8 @@ impl World {
             must_stop: false,
             ended: false,
             forced: BTreeMap::new(),
-            row: BTreeSet::new(),
-            held_since: None,
+            back: BTreeMap::new(),
+            rows: Default::default(),
             is_paused: false,
         };
         story.facts().members.push(facts);
@@ -211,7 +212,7 @@ impl World {
                 };
                 run.member == m && run.end.is_some_and(cut_off)
             });
-            let no_event = written.nature == Nature::Garbage;
+            let no_event = written.nature.is_no_event();
             let given_up =
                 no_event || written.failed_for_good || written.failures > self.consumer.max_retries;
             drop(facts);

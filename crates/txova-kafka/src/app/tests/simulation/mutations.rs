@@ -7,7 +7,7 @@ use crate::driver::mutation::{Mutation, break_driver};
 
 const SEEDS: u64 = 60;
 
-const ALL: [Mutation; 20] = [
+const ALL: [Mutation; 21] = [
     Mutation::DropsFailures,
     Mutation::PanicsAreFine,
     Mutation::NeverTimesOut,
@@ -28,6 +28,7 @@ const ALL: [Mutation; 20] = [
     Mutation::MixesEpochs,
     Mutation::RunsTheHeld,
     Mutation::IgnoresPauses,
+    Mutation::ForgetsPartialFailures,
 ];
 
 /// The first seed whose world shows the fault, and how.

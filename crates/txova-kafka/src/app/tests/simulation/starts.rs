@@ -1,5 +1,7 @@
 //! What must hold at the moment a handler starts: by what handlers saw before, and by what the group knows.
 
+use std::collections::BTreeSet;
+
 use tokio::time::Instant;
 
 use super::super::{GROUP, TOPIC};
@@ -11,9 +13,16 @@ use crate::record::TopicPartition;
 use crate::testing::Cluster;
 
 impl Facts {
-    pub(super) fn check_start(&mut self, m: usize, at: At, attempt: &Attempt, cluster: &Cluster) {
+    /// A record is with a handler, in the batch whose first run is `leader`.
+    pub(super) fn check_start(
+        &mut self,
+        m: usize,
+        (at, n): (At, u32),
+        leader: usize,
+        attempt: &Attempt,
+        cluster: &Cluster,
+    ) {
         let now = Instant::now();
-        let n = attempt.number();
         let known = self.written.contains_key(&at);
         self.holds(known, || format!("{at:?} was never written, and member {m} handles it"));
         self.holds(!attempt.is_cancelled(), || {
@@ -26,15 +35,20 @@ impl Facts {
             format!("paused: {at:?} starts at member {m}, and its operator wants nothing to")
         });
         let beside = self.running.iter().map(|run| &self.runs[*run]);
-        let beside = beside.filter(|run| run.member == m && !run.token.is_cancelled()).count();
+        let beside = beside.filter(|run| run.member == m && !run.token.is_cancelled());
+        let leaders: BTreeSet<usize> =
+            beside.map(|run| run.leader).filter(|other| *other != leader).collect();
+        let beside = leaders.len();
         let most = self.concurrency;
         self.holds(beside < most, || format!("bounded: member {m} runs {} at once", beside + 1));
         if self.is_owner(m, at.0, cluster) {
-            self.check_overlap(m, at);
+            self.check_overlap(m, at, leader);
         }
-        self.check_rate(m, at, now);
-        self.check_lane(m, at);
-        self.check_held(m, at, now);
+        if leader == self.runs.len() {
+            self.check_rate(m, at, now); // a batch begins whole
+        }
+        self.check_lane(m, at, leader);
+        self.check_held(m, at, leader, now);
         self.check_again(m, at, n);
         self.check_committed(m, at, n, cluster, now);
     }
@@ -74,9 +88,10 @@ impl Facts {
         member.crashed || forced || run.unnoticed
     }
 
-    fn check_overlap(&mut self, m: usize, at: At) {
+    fn check_overlap(&mut self, m: usize, at: At, leader: usize) {
         let lane = self.lane(at);
-        let beside = self.running.iter().map(|run| &self.runs[*run]).find(|run| {
+        let others = self.running.iter().map(|run| &self.runs[*run]).filter(|run| run.leader != leader);
+        let beside = others.into_iter().find(|run| {
             let same_lane = run.at.0 == at.0 && lane.is_some() && self.lane(run.at) == lane;
             (same_lane || run.at == at) && !self.is_excused(run, m)
         });
@@ -86,12 +101,13 @@ impl Facts {
         });
     }
 
-    /// Records of a lane start in order, each after the one before is settled.
-    fn check_lane(&mut self, m: usize, at: At) {
+    /// Records of a lane start in order, each after the one before is settled, or right behind it in a batch.
+    fn check_lane(&mut self, m: usize, at: At, leader: usize) {
         let Some(lane) = self.lane(at) else { return };
         let before = self.written.range((at.0, 0)..at).map(|(before, _)| *before);
         let unsettled = before
             .filter(|before| self.lane(*before) == Some(lane))
+            .filter(|before| !self.runs[leader.min(self.runs.len())..].iter().any(|run| run.at == *before))
             .find(|before| self.settled_at(*before).is_none());
         self.holds(unsettled.is_none(), || {
             format!("key-order: {at:?} starts at member {m} while {unsettled:?} before it is not settled")
@@ -105,7 +121,7 @@ impl Facts {
         let last = written.runs.last().map(|run| &self.runs[*run]);
         let elsewhere = last.is_some_and(|run| run.member != m);
         let here = last.filter(|run| run.member == m && !run.token.is_cancelled());
-        let again = here.map(|run| (run.attempt, run.end.map(|(_, end)| end)));
+        let again = here.map(|run| (run.attempt, run.end.map(|(_, end)| end), run.has_others));
         if elsewhere {
             self.saw("started again by another member");
         }
@@ -115,19 +131,37 @@ impl Facts {
         self.holds(n <= failures + 1, || {
             format!("attempts persist: attempt {n} of {at:?} starts, and {failures} have failed")
         });
-        let Some((before, end)) = again else { return };
-        let failed = matches!(end, Some(End::Failed(ErrorClass::Transient) | End::Panicked | End::TimedOut));
-        self.holds(failed && n == before + 1, || {
+        let Some((before, end, had_others)) = again else { return };
+        let failed = matches!(
+            end,
+            Some(End::Failed(ErrorClass::Transient) | End::FailedTogether(_) | End::Panicked | End::TimedOut)
+        );
+        // Of a batch that fails as a whole while its handler is held back, what is behind another of its lane only waits.
+        let waited = end == Some(End::HeldBack) || failed && had_others && self.can_be_held;
+        let held_back = waited && n == before;
+        self.holds(failed && n == before + 1 || held_back, || {
             format!("{at:?} starts at member {m} as attempt {n} after attempt {before}, which ended {end:?}")
         });
+    }
+
+    /// Whether this is the first moment the group counts on a member again that it had thrown out: the member may not have
+    /// heard yet that what it had was another's meanwhile.
+    fn is_just_back(&mut self, m: usize, p: i32, now: Instant) -> bool {
+        let member = &mut self.members[m];
+        let Some(forced) = member.forced.get(&p) else { return false };
+        let back = member.back.entry(p).or_insert(now);
+        if *back < *forced {
+            *back = now;
+        }
+        *back == now
     }
 
     /// What the group's commit says of a record holds for whoever has the partition.
     fn check_committed(&mut self, m: usize, at: At, n: u32, cluster: &Cluster, now: Instant) {
         let partition = TopicPartition::new(TOPIC, at.0);
         let is_owner = self.is_owner(m, at.0, cluster);
-        let just_forced = self.members[m].forced.get(&at.0) == Some(&now);
-        let committed = cluster.committed_by(GROUP, &partition).filter(|_| is_owner && !just_forced);
+        let just_back = is_owner && self.is_just_back(m, at.0, now);
+        let committed = cluster.committed_by(GROUP, &partition).filter(|_| is_owner && !just_back);
         let Some((offset, metadata)) = committed else { return };
         let map = match offset_map::decode(offset, &metadata) {
             Ok(map) => map,

@@ -29,13 +29,23 @@ pub(super) enum Nature {
     Poison,
     /// No event: no handler ever sees it.
     Garbage,
+    /// For the handler of batches, and not what its type says: no handler ever sees it.
+    Illegible,
     /// No value: no handler ever sees it, and it is ignored.
     Tombstone,
+}
+
+impl Nature {
+    pub(super) fn is_no_event(self) -> bool {
+        matches!(self, Self::Garbage | Self::Illegible)
+    }
 }
 
 pub(super) struct Written {
     pub nature: Nature,
     pub sent: OutgoingRecord,
+    /// It is for the handler of batches.
+    pub is_weighed: bool,
     /// When a handler first said ok or skip.
     pub settled_at: Option<Instant>,
     /// Runs that ended in an error, a panic or too late.
@@ -54,6 +64,10 @@ pub(super) struct Run {
     /// How it ended; `None` while it runs.
     pub end: Option<(Instant, End)>,
     pub attempt: u32,
+    /// The first run of its batch, itself where it is the first or alone.
+    pub leader: usize,
+    /// Others are in its batch.
+    pub has_others: bool,
     /// Its member had been thrown out and did not know.
     pub unnoticed: bool,
     pub token: Attempt,
@@ -77,6 +91,10 @@ pub(super) enum End {
     Panicked,
     TimedOut,
     Aborted,
+    /// Its batch failed, and it is not said which record it was.
+    FailedTogether(ErrorClass),
+    /// Behind a record of its lane, in its batch, that is not settled.
+    HeldBack,
 }
 
 /// What the script did to a member, and what its handlers said.
@@ -90,11 +108,19 @@ pub(super) struct MemberFacts {
     pub ended: bool,
     /// When its partitions were taken without asking.
     pub forced: BTreeMap<i32, Instant>,
-    /// Records that failed since the last success, and when they became too many.
-    pub row: BTreeSet<At>,
-    pub held_since: Option<Instant>,
+    /// When it was first seen to have them again.
+    pub back: BTreeMap<i32, Instant>,
+    /// Of the handler of single events, and of that of batches.
+    pub rows: [Row; 2],
     /// It has said that an operator has paused it.
     pub is_paused: bool,
+}
+
+/// Records that failed since a handler's last success, and when they became too many.
+#[derive(Default)]
+pub(super) struct Row {
+    pub failed: BTreeSet<At>,
+    pub held_since: Option<Instant>,
 }
 
 pub(super) struct Facts {
@@ -140,27 +166,39 @@ impl Story {
         self.facts.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// A handler begins. The number of the run, and how many the record had before.
-    pub(super) fn started(&self, member: usize, at: At, attempt: &Attempt) -> (usize, usize) {
+    /// A handler begins with one record, or with those of a batch. The number of each run, and how many its record had
+    /// before.
+    pub(super) fn started(
+        &self,
+        member: usize,
+        batch: &[(At, u32)],
+        attempt: &Attempt,
+    ) -> Vec<(usize, usize)> {
         let mut facts = self.facts();
         facts.letters.look(&self.cluster);
-        facts.check_start(member, at, attempt, &self.cluster);
-        let run = facts.runs.len();
-        facts.tell(&format!("start {member} {at:?} {}", attempt.number()));
-        let began = Instant::now();
-        let (number, token) = (attempt.number(), attempt.clone());
-        let unnoticed = !facts.is_owner(member, at.0, &self.cluster);
-        facts.runs.push(Run { member, at, began, end: None, attempt: number, unnoticed, token, told: None });
-        facts.running.push(run);
-        let before = facts.written.get_mut(&at).map_or(0, |written| {
-            written.runs.push(run);
-            written.runs.len() - 1
-        });
-        (run, before)
+        let (leader, has_others) = (facts.runs.len(), batch.len() > 1);
+        let started =
+            |it: &(At, u32)| facts.started(member, *it, (leader, has_others), attempt, &self.cluster);
+        batch.iter().map(started).collect()
     }
 
-    pub(super) fn ended(&self, run: usize, end: End) {
-        self.facts().ended(run, end);
+    /// Each run ended so, in the order of the batch.
+    pub(super) fn ended(&self, runs: &[(usize, End)]) {
+        let mut facts = self.facts();
+        let mut open: Vec<At> = Vec::new();
+        for (run, end) in runs {
+            let at = facts.runs[*run].at;
+            let lane = facts.lane(at);
+            let is_behind = lane.is_some() && open.iter().any(|before| facts.lane(*before) == lane);
+            let end = match end {
+                End::Handled | End::Failed(_) if is_behind => End::HeldBack,
+                end => *end,
+            };
+            facts.ended(*run, end);
+            if !matches!(end, End::Handled | End::Failed(ErrorClass::Skip)) {
+                open.push(at);
+            }
+        }
     }
 }
 
@@ -196,11 +234,50 @@ impl Facts {
         }
     }
 
+    /// The handler a record is for.
+    pub(super) fn handler(&self, at: At) -> usize {
+        self.written.get(&at).map_or(0, |written| usize::from(written.is_weighed))
+    }
+
     pub(super) fn settled_at(&self, at: At) -> Option<Instant> {
         let written = self.written.get(&at)?;
         let settled = if written.nature == Nature::Tombstone { Some(self.began) } else { written.settled_at };
         let letter = self.letters.first_at(at);
         settled.into_iter().chain(letter).min()
+    }
+
+    fn started(
+        &mut self,
+        member: usize,
+        (at, number): (At, u32),
+        (leader, has_others): (usize, bool),
+        attempt: &Attempt,
+        cluster: &Cluster,
+    ) -> (usize, usize) {
+        self.check_start(member, (at, number), leader, attempt, cluster);
+        let run = self.runs.len();
+        self.tell(&format!("start {member} {at:?} {number}"));
+        let began = Instant::now();
+        let token = attempt.clone();
+        let unnoticed = !self.is_owner(member, at.0, cluster);
+        self.runs.push(Run {
+            member,
+            at,
+            began,
+            end: None,
+            attempt: number,
+            leader,
+            has_others,
+            unnoticed,
+            token,
+            told: None,
+        });
+        self.running.push(run);
+        let before = self.written.get_mut(&at).map_or(0, |written| {
+            written.runs.push(run);
+            written.runs.len() - 1
+        });
+        (run, before)
     }
 
     fn ended(&mut self, run: usize, mut end: End) {
@@ -209,7 +286,7 @@ impl Facts {
         self.running.retain(|other| *other != run);
         let Some(known) = self.runs.get_mut(run) else { return };
         let (at, m, cancelled) = (known.at, known.member, known.token.is_cancelled());
-        let is_abort = end == End::Aborted;
+        let (is_abort, has_others) = (end == End::Aborted, known.has_others);
         if is_abort && now - known.began >= limit {
             end = End::TimedOut;
         }
@@ -231,13 +308,15 @@ impl Facts {
             End::Panicked => "panicked",
             End::TimedOut => "ended by timeout",
             End::Aborted => "ended by abort",
+            End::FailedTogether(_) => "failed with its batch",
+            End::HeldBack => "held back in its batch",
         };
         self.saw(event);
         if end == End::Failed(ErrorClass::Stop) {
             self.members[m].stopped = true;
             self.members[m].must_stop |= !cancelled;
         }
-        self.note_row(m, at, end, cancelled);
+        self.note_row(m, at, end, cancelled, has_others);
         let outage = self.is_away.then_some((self.outages, m));
         let Some(written) = self.written.get_mut(&at) else { return };
         let same = outage.filter(|_| written.failures == 0 || written.failed_in_outage == outage);
@@ -250,11 +329,11 @@ impl Facts {
                 written.failed_in_outage = None;
                 written.failures += 1;
             }
-            End::Failed(ErrorClass::Transient) | End::Panicked | End::TimedOut => {
+            End::Failed(ErrorClass::Transient) | End::FailedTogether(_) | End::Panicked | End::TimedOut => {
                 written.failures += 1;
                 written.failed_in_outage = same;
             }
-            End::Failed(ErrorClass::Stop) | End::Aborted => {}
+            End::Failed(ErrorClass::Stop) | End::Aborted | End::HeldBack => {}
         }
     }
 }

@@ -10,6 +10,7 @@ use super::Told;
 use super::letters::Letters;
 use super::members::Member;
 use super::story::{Facts, Nature, Story, Written};
+use crate::batch::Batching;
 use crate::config::{ConsumerConfig, Order};
 use crate::engine::tests::simulation::dice::Dice;
 use crate::record::OutgoingRecord;
@@ -25,6 +26,7 @@ pub(super) struct World {
     pub consumer: ConsumerConfig,
     pub partitions: usize,
     pub keys: usize,
+    pub batching: Batching,
     pub members: Vec<Member>,
     pub story: Option<Story>,
     /// Jumps of the clock so far: who waits across one may wait too long.
@@ -47,12 +49,18 @@ impl World {
             cluster = cluster.with_eager_rebalances();
         }
         let consumer = consumer(&mut dice);
+        let batching = Batching {
+            max_size: dice.between(1, 10),
+            max_wait_ms: dice.below(500) as u64,
+            max_bytes: dice.between(200, 5_000),
+        };
         Self {
             seed,
             cluster,
             consumer,
             partitions,
             keys: dice.between(1, 12),
+            batching,
             members: Vec::new(),
             story: None,
             jumps: 0,
@@ -168,13 +176,17 @@ impl World {
                 5..9 => Nature::Poison,
                 9..12 => Nature::Garbage,
                 12..14 => Nature::Tombstone,
+                14..17 => Nature::Illegible,
                 _ => Nature::Sound,
             };
             let story = self.story();
             let id = story.facts().written.len();
+            let is_weighed = nature == Nature::Illegible || self.dice.chance(50);
             let value = match nature {
                 Nature::Tombstone => None,
                 Nature::Garbage => Some(format!("{{\"no\": {id}").into()),
+                Nature::Illegible => Some(weighed(id, "nobody can read this").into()),
+                _ if is_weighed => Some(weighed(id, "0").into()),
                 _ => Some(envelope(&id.to_string()).into()),
             };
             let skewed = self.dice.below(self.keys).min(self.dice.below(self.keys));
@@ -187,6 +199,7 @@ impl World {
             let written = Written {
                 nature,
                 sent,
+                is_weighed,
                 settled_at: None,
                 failures: 0,
                 failed_for_good: false,
@@ -223,6 +236,12 @@ impl World {
     pub(super) fn partition_numbers(&self) -> BTreeSet<i32> {
         (0..self.partitions as i32).collect()
     }
+}
+
+/// An event for the handler of batches.
+fn weighed(id: usize, weight_g: &str) -> String {
+    let event = envelope(&id.to_string()).replace("parcel.moved", "parcel.weighed");
+    event.replace(r#""parcel_id":"p""#, &format!(r#""weight_g":{weight_g:?}"#))
 }
 
 fn consumer(dice: &mut Dice) -> ConsumerConfig {

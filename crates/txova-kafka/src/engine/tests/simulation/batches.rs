@@ -10,22 +10,20 @@ use crate::engine::{Now, Start};
 use crate::outcome::{BatchOutcome, ErrorClass, Failure, HandlerId, Outcome};
 
 impl World {
-    /// A batch ends: as a whole, or record by record, or before the end.
+    /// A batch ends: as a whole, or record by record, or before it began.
     pub(super) fn end_batch(&mut self, m: usize, works: &[Work]) {
+        let unread: Vec<usize> = (0..works.len()).filter(|_| self.dice.chance(5)).collect();
         let each: Vec<Option<Failure>> = works.iter().map(|work| self.failure_of(work.at)).collect();
-        let mut failed = each.into_iter().enumerate();
-        let failed = failed.by_ref().filter_map(|(place, failure)| Some((place, Box::new(failure?))));
-        let mut failed: Vec<(usize, Box<Failure>)> = failed.collect();
+        let failed = each.into_iter().enumerate();
+        let failed = failed.filter_map(|(place, failure)| Some((place, Box::new(failure?))));
+        let failed: Vec<(usize, Box<Failure>)> = failed.collect();
         let ok = self.ok(works[0].at);
         let by = self.logs[works[0].at.0 as usize].entries[&works[0].at.1].handler;
         let outcome = match failed.first().cloned() {
+            _ if !unread.is_empty() => BatchOutcome::NotRun(unread),
             None => BatchOutcome::Whole(ok),
             Some((_, failure)) if self.dice.chance(40) => BatchOutcome::Whole(Outcome::Failed(failure)),
-            Some((first, _)) if self.dice.chance(30) => {
-                failed.truncate(1);
-                BatchOutcome::Parts { by, failed, ran: first + 1 }
-            }
-            Some(_) => BatchOutcome::Parts { by, failed, ran: works.len() },
+            Some(_) => BatchOutcome::Parts { by, failed },
         };
         self.checker.ended_batch(m, works, &outcome, self.now);
         let tickets: Vec<_> = works.iter().map(|work| work.ticket).collect();
@@ -85,32 +83,35 @@ impl Checker {
             return;
         }
         let offsets: Vec<i64> = works.iter().map(|work| work.at.1).collect();
-        let all = |outcome: &Outcome| vec![Some(outcome.clone()); works.len()];
-        let said: Vec<Option<Outcome>> = match outcome {
+        let all = |outcome: &Outcome| vec![outcome.clone(); works.len()];
+        let said: Vec<Outcome> = match outcome {
             BatchOutcome::Whole(Outcome::Failed(failure)) if splits(failure) && works.len() > 1 => {
                 return self.split(m, p, &offsets, failure, now);
             }
             BatchOutcome::Whole(outcome) => all(outcome),
-            BatchOutcome::Parts { by, failed, ran } => {
-                self.saw(if *ran < works.len() { "batch cut short" } else { "batch with failures" });
+            BatchOutcome::Parts { by, failed } => {
+                self.saw("batch with failures");
                 let mut said = all(&Outcome::Handled(*by));
-                said[*ran..].fill(None);
                 for (place, failure) in failed {
-                    said[*place] = Some(Outcome::Failed(failure.clone()));
+                    said[*place] = Outcome::Failed(failure.clone());
                 }
                 said
+            }
+            BatchOutcome::NotRun(places) => {
+                self.saw("batch with what cannot be read");
+                for (place, offset) in offsets.iter().enumerate() {
+                    self.waits(m, p, *offset, places.contains(&place));
+                }
+                return;
             }
         };
         for (offset, said) in offsets.iter().zip(said) {
             let behind = self.lease(m, p).and_then(|lease| lease.unsettled_of_lane_before(*offset));
-            match said {
-                Some(outcome) if behind.is_none() => self.record_ended(m, (p, *offset), &outcome, now),
-                said => {
-                    if said.is_some() {
-                        self.saw("held back in its batch");
-                    }
-                    self.waits(m, p, *offset);
-                }
+            if behind.is_none() {
+                self.record_ended(m, (p, *offset), &said, now);
+            } else {
+                self.saw("held back in its batch");
+                self.waits(m, p, *offset, false);
             }
         }
     }
@@ -163,9 +164,10 @@ impl Checker {
         }
     }
 
-    fn waits(&mut self, m: usize, p: i32, offset: i64) {
+    fn waits(&mut self, m: usize, p: i32, offset: i64, apart: bool) {
         if let Some(taken) = self.leases.get_mut(&(m, p)).and_then(|lease| lease.taken.get_mut(&offset)) {
             taken.becomes(Stage::Waiting);
+            taken.batch = taken.batch.filter(|_| !apart);
         }
     }
 }
