@@ -4,6 +4,9 @@ pub mod admin;
 mod app;
 mod attempt;
 mod batch;
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod bench;
 mod client_error;
 pub mod config;
 mod context;
