@@ -237,14 +237,13 @@ impl<R: Clone> Engine<R> {
         }
         let retry = self.settings.retry_by(failure.by).clone();
         let spoils = broken(Mutation::BatchSpoilsAll);
-        let mut slot = None;
         for ticket in tickets {
             let Some(live) = self.find(*ticket) else { continue };
             live.count_failure(now);
             live.failure = Some(Box::new(failure.clone()));
             let (of, waits) = (live.partition, live.state == State::Waiting);
             let at = retry.at(now.at, live.attempts, live.jitter_place(), failure.retry_after);
-            slot = Some(of);
+            self.remember_failing(*ticket);
             self.count(of).failed += 1;
             if waits {
                 continue;
@@ -255,9 +254,6 @@ impl<R: Clone> Engine<R> {
                 ErrorClass::Transient => self.back_off(*ticket, at),
                 _ => self.make_ready(ticket.index, now),
             }
-        }
-        if let Some(partition) = slot.and_then(|slot| self.partitions.get_mut(slot)) {
-            partition.changed = true;
         }
         self.commits.touched(now, &self.settings);
     }

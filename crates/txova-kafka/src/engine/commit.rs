@@ -138,7 +138,7 @@ impl<R: Clone> Engine<R> {
         let (rest, rest_failing) = partition.restored.rest(next_offset);
         let mut map = OffsetMap { done: partition.window.done(), failing: Vec::new() };
         map.done.extend(rest.into_iter().filter(|_| !broken(Mutation::ForgetsMapNotRefetched)));
-        let failing = partition.window.unsettled().filter_map(|index| self.live.get(index as usize));
+        let failing = partition.failing.iter().filter_map(|(_, index)| self.live.get(*index as usize));
         map.failing.extend(failing.filter_map(Live::failing));
         map.failing.extend(rest_failing);
         if broken(Mutation::CommitsPastUnsettled)

@@ -154,6 +154,7 @@ impl<R: Clone> Engine<R> {
         let entry = self.live.vacant_entry();
         let index = entry.key() as u32; // bounded by max_in_flight_records
         let failing = partition.restored.take_failing(offset);
+        partition.failing.extend(failing.map(|_| (offset, index)));
         let ahead = lane.and_then(|lane| partition.lanes.insert(lane, index));
         entry.insert(Live {
             serial: self.next_serial,

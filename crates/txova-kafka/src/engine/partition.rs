@@ -1,6 +1,6 @@
 //! One assigned partition. It must never outlive its assignment: a partition that comes back is a new one.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::ops::Range;
 
@@ -34,6 +34,8 @@ pub(super) struct Partition {
     pub running: usize,
     pub dead_lettering: usize,
     pub restored: Restored,
+    /// Records that failed and are not settled, by offset, with their index.
+    pub failing: BTreeSet<(i64, u32)>,
     /// Why nothing starts here: its dead letters are not taken.
     pub pinned: Option<Pinned>,
     /// Being given back: nothing starts any more.
@@ -90,6 +92,7 @@ impl Partition {
             running: 0,
             dead_lettering: 0,
             restored: Restored::new(map),
+            failing: BTreeSet::new(),
             pinned: None,
             draining: false,
             paused: false,

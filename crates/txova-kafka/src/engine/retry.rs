@@ -113,13 +113,22 @@ impl<R: Clone> Engine<R> {
                 self.make_ready(next, now);
             }
         }
-        if let Some(partition) = self.partitions.get_mut(slot) {
-            partition.changed = true; // the attempt is committed, so that a restart does not forget it
-        }
+        self.remember_failing(ticket);
         self.count(slot).failed += 1;
         self.commits.touched(now, &self.settings);
         if !again {
             self.dead_letter(ticket);
+        }
+    }
+
+    /// The attempt is committed, so that a restart does not forget it.
+    pub(super) fn remember_failing(&mut self, ticket: Ticket) {
+        let Some((slot, offset)) = self.find(ticket).map(|live| (live.partition, live.offset)) else {
+            return;
+        };
+        if let Some(partition) = self.partitions.get_mut(slot) {
+            partition.failing.insert((offset, ticket.index));
+            partition.changed = true;
         }
     }
 
