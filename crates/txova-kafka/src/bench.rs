@@ -1,4 +1,4 @@
-//! The core as the micro-benchmarks reach it (`cargo xtask bench micro`). It is no part of the library: nothing here is
+//! The core as the micro-benchmarks of `bench/benches/micro` reach it. It is no part of the library: nothing here is
 //! promised, and nothing but a benchmark may use it.
 
 use std::collections::VecDeque;

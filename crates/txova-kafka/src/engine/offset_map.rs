@@ -58,13 +58,15 @@ pub(crate) fn encode(committed: i64, map: &OffsetMap, max_bytes: usize) -> Encod
     let failing = put_failing(committed, &map.failing, (room - 2) / FAILING_SHARE);
     let map_room = room - 2 - failing.bytes.len();
     let runs = put_runs(committed, &map.done, map_room);
-    let bits = put_bits(committed, &map.done, map_room);
-    let bits_win = match (runs.complete, bits.complete) {
-        (true, true) => bits.bytes.len() < runs.bytes.len(),
-        (false, false) => bits.covered > runs.covered,
-        (_, bits_complete) => bits_complete,
+    let bits_bytes = map.done.last().map_or(0, |run| (run.end - committed + 7) / 8);
+    let (form, body) = if runs.complete && runs.bytes.len() as i64 <= bits_bytes {
+        (RUNS, runs)
+    } else {
+        let bits = put_bits(committed, &map.done, map_room);
+        let bits_win =
+            if runs.complete { bits.complete } else { bits.complete || bits.covered > runs.covered };
+        if bits_win { (BITS, bits) } else { (RUNS, runs) }
     };
-    let (form, body) = if bits_win { (BITS, bits) } else { (RUNS, runs) };
     let mut bytes = vec![VERSION, form];
     bytes.extend_from_slice(&failing.bytes);
     bytes.extend_from_slice(&body.bytes);

@@ -1,5 +1,9 @@
-//! Micro-benchmarks: what the library itself costs for each record, without client and broker. `cargo xtask bench micro`
-//! runs them, and compares them with another commit's.
+//! Micro-benchmarks: what the library itself costs for each record in processor time, without client and broker.
+//!
+//! `cargo bench -p txova-kafka-bench --features micro --bench micro`; to compare two commits, `-- --save-baseline before` on the
+//! one and `-- --baseline before` on the other.
+
+mod cpu_time;
 
 use std::hint::black_box;
 use std::ops::Range;
@@ -7,15 +11,18 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use txova_events::example::{Example, Ride};
-use txova_events::{EnvelopeRef, Origin, RawEnvelope, RideCompleted, Time, ToRecord, topics};
+use txova_events::{EnvelopeRef, EventId, Origin, RawEnvelope, RideCompleted, Time, ToRecord, topics};
 use txova_kafka::bench::{Core, Dispatching, Work, decode_map, encode_map};
 use txova_kafka::{Event, Meta, Record, Router};
+
+use self::cpu_time::CpuTime;
 
 criterion_main!(micro);
 
 criterion_group! {
     name = micro;
     config = Criterion::default()
+        .with_measurement(CpuTime)
         .warm_up_time(Duration::from_millis(500))
         .measurement_time(Duration::from_secs(2))
         .sample_size(30)
@@ -24,7 +31,7 @@ criterion_group! {
 }
 
 /// A ride's end, which has 436 bytes as a record: the size of the bench's other workloads.
-fn envelope(criterion: &mut Criterion) {
+fn envelope(criterion: &mut Criterion<CpuTime>) {
     let mut group = criterion.benchmark_group("envelope");
     let ride = Ride::seeded(7);
     let completed = RideCompleted::example(&ride);
@@ -39,13 +46,14 @@ fn envelope(criterion: &mut Criterion) {
         bench.iter(|| EnvelopeRef::decode(black_box(&bytes)).ok()?.decode_payload::<RideCompleted>().ok());
     });
     group.bench_function("read raw", |bench| bench.iter(|| RawEnvelope::decode(black_box(&bytes))));
+    group.bench_function("a new id", |bench| bench.iter(EventId::new));
     group.bench_function("read time", |bench| {
         let text = Time::now().to_string();
         bench.iter(|| black_box(&text).parse::<Time>());
     });
 }
 
-fn routing(criterion: &mut Criterion) {
+fn routing(criterion: &mut Criterion<CpuTime>) {
     async fn typed(Event(ride): Event<RideCompleted>) {
         black_box(ride.fare);
     }
@@ -76,7 +84,7 @@ fn routing(criterion: &mut Criterion) {
 }
 
 /// The core's cost of a record, which must not depend on how much is in flight.
-fn core(criterion: &mut Criterion) {
+fn core(criterion: &mut Criterion<CpuTime>) {
     let sizes = [10, 100, 1_000, 10_000, 100_000];
     let mut of = |name: &str, work: &dyn Fn(usize) -> Work| {
         let mut group = criterion.benchmark_group(name);
@@ -115,7 +123,7 @@ fn core(criterion: &mut Criterion) {
     });
 }
 
-fn offset_map(criterion: &mut Criterion) {
+fn offset_map(criterion: &mut Criterion<CpuTime>) {
     let one_run = vec![1..100_000];
     let every_other: Vec<Range<i64>> = (0..1_000).map(|n| n * 2 + 1..n * 2 + 2).collect();
     let full: Vec<Range<i64>> = (0..20_000).map(|n| n * 2 + 1..n * 2 + 2).collect();
