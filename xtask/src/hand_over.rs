@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
 use crate::failure::{Context, Failure, Result};
-use crate::kafka;
+use crate::{kafka, micro};
 
 /// What follows is the other program's business; `--help` too.
 #[derive(Debug, clap::Args)]
@@ -27,8 +27,13 @@ pub(crate) fn run(task: &str, args: &Args) -> Result<ExitCode> {
     become_program(&["--package", "txova-kafka-faults", "--", task], task, args)
 }
 
-/// The bench, built as it would be for production.
+/// The bench, built as it would be for production. The first word `micro` names the micro-benchmarks.
 pub(crate) fn bench(args: &Args) -> Result<ExitCode> {
+    if let Some((task, options)) = args.options.split_first()
+        && task == "micro"
+    {
+        return micro::run(options);
+    }
     become_program(&["--release", "--package", "txova-kafka-bench", "--", "run"], "bench", args)
 }
 

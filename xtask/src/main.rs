@@ -6,6 +6,7 @@ mod alerts;
 mod fuzz;
 mod hand_over;
 mod kafka;
+mod micro;
 mod simulate;
 
 use std::process::ExitCode;
@@ -35,7 +36,8 @@ enum Task {
     /// Kill a member whose first record never ends, and count what the next one handles again.
     #[command(disable_help_flag = true)]
     StuckRecord(hand_over::Args),
-    /// What the library costs beside the client beneath it, and beside clients of other languages.
+    /// What the library costs beside the client beneath it, and beside clients of other languages. `bench micro` measures
+    /// it alone, and against another commit.
     #[command(disable_help_flag = true)]
     Bench(hand_over::Args),
     /// The invariants in random worlds: the engine alone, and whole apps on an in-memory cluster that fails by script.

@@ -1,7 +1,6 @@
 //! Micro-benchmarks: what the library itself costs for each record in processor time, without client and broker.
 //!
-//! `cargo bench -p txova-kafka-bench --features micro --bench micro`; to compare two commits, `-- --save-baseline before` on the
-//! one and `-- --baseline before` on the other.
+//! `cargo xtask bench micro` runs them, with `--against main` it compares them with another commit's.
 
 mod cpu_time;
 
