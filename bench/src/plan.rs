@@ -8,6 +8,8 @@ use crate::failure::{Failure, Result};
 pub(crate) enum System {
     /// The client beneath the library, in a bare loop with the same decode: the limit.
     Raw,
+    /// The same with a future for each record, as `enqueue` gives one: rdkafka's `FutureProducer`.
+    RawFuture,
     /// The same sleeps without Kafka: the bound of a workload that waits.
     PlainLoop,
     /// The library, ordered by key, by partition, and not at all.
@@ -23,8 +25,9 @@ pub(crate) enum System {
 }
 
 impl System {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Raw,
+        Self::RawFuture,
         Self::PlainLoop,
         Self::Key,
         Self::Partition,
@@ -39,6 +42,7 @@ impl System {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Raw => "raw",
+            Self::RawFuture => "raw-future",
             Self::PlainLoop => "plain-loop",
             Self::Key => "txova-kafka",
             Self::Partition => "txova-kafka/partition",
@@ -87,8 +91,15 @@ pub(crate) struct Workload {
 /// Records a second of what is paced.
 pub(crate) const RATE: u32 = 1_000;
 
-const PUBLISHERS: &[System] =
-    &[System::Raw, System::Key, System::Batch, System::Sarama, System::FranzGo, System::Spring];
+const PUBLISHERS: &[System] = &[
+    System::Raw,
+    System::RawFuture,
+    System::Key,
+    System::Batch,
+    System::Sarama,
+    System::FranzGo,
+    System::Spring,
+];
 const PACED: &[System] = &[System::Raw, System::Key, System::Sarama, System::FranzGo, System::Spring];
 const CONSUMERS: &[System] = &[
     System::Raw,

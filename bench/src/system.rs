@@ -81,6 +81,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         match (system, job) {
             (System::PlainLoop, _) => plain_loop::consume(&task).await,
             (System::Raw, Job::Publish { .. }) => raw::publish(&task),
+            (System::RawFuture, Job::Publish { .. }) => raw::publish_with_futures(&task).await,
             (System::Raw, Job::Latency { .. }) => raw::latency(&task).await,
             (System::Raw, Job::Consume { .. }) => raw::consume(&task),
             (System::Raw, Job::EndToEnd) => end_to_end::raw(&task).await,

@@ -9,8 +9,14 @@ use rdkafka::client::ClientContext;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::message::{DeliveryResult, Header, Message as _, OwnedHeaders};
-use rdkafka::producer::{BaseRecord, Producer as _, ProducerContext, ThreadedProducer};
-use txova_events::{EnvelopeRef, Event, Origin, RideCompleted, RideRequested, RideStarted, ToRecord as _};
+use rdkafka::producer::{
+    BaseRecord, DeliveryFuture, FutureProducer, FutureRecord, Producer as _, ProducerContext,
+    ThreadedProducer,
+};
+use tokio::sync::mpsc;
+use txova_events::{
+    EnvelopeRef, Event, EventRecord, Origin, RideCompleted, RideRequested, RideStarted, ToRecord as _,
+};
 
 use super::{Task, measured, ms, pace};
 use crate::data::{self, PUBLISH_TOPIC};
@@ -41,9 +47,9 @@ impl ProducerContext for Acks {
     }
 }
 
-pub(super) fn producer(task: &Task) -> Result<(ThreadedProducer<Acks>, Acks)> {
-    let acks = Acks::default();
-    let producer = ClientConfig::new()
+fn config(task: &Task) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config
         .set("bootstrap.servers", &task.brokers)
         .set("acks", "all")
         .set("enable.idempotence", "true")
@@ -52,9 +58,13 @@ pub(super) fn producer(task: &Task) -> Result<(ThreadedProducer<Acks>, Acks)> {
         .set("batch.size", "16384")
         .set("queue.buffering.max.messages", "0")
         .set("queue.buffering.max.kbytes", "1048576")
-        .set("partitioner", "murmur2_random")
-        .create_with_context(acks.clone())
-        .context(|| "no producer".to_owned())?;
+        .set("partitioner", "murmur2_random");
+    config
+}
+
+pub(super) fn producer(task: &Task) -> Result<(ThreadedProducer<Acks>, Acks)> {
+    let acks = Acks::default();
+    let producer = config(task).create_with_context(acks.clone()).context(|| "no producer".to_owned())?;
     Ok((producer, acks))
 }
 
@@ -66,13 +76,15 @@ pub(super) fn send<E: Event>(
     due: Option<Instant>,
 ) -> Result<()> {
     let row = event.to_record(&Origin::now("ride-service")).context(|| "an event".to_owned())?;
-    let headers = row
-        .headers()
-        .into_iter()
-        .fold(OwnedHeaders::new(), |all, (key, value)| all.insert(Header { key, value: Some(value) }));
     let record = BaseRecord::with_opaque_to(topic, Box::new(due));
-    let record = record.key(&row.key).payload(&row.value).headers(headers);
+    let record = record.key(&row.key).payload(&row.value).headers(headers(&row));
     producer.send(record).map_err(|(error, _)| Failure::new(format!("publishing: {error}")))
+}
+
+fn headers(row: &EventRecord) -> OwnedHeaders {
+    row.headers()
+        .into_iter()
+        .fold(OwnedHeaders::new(), |all, (key, value)| all.insert(Header { key, value: Some(value) }))
 }
 
 fn settings(task: &Task) -> String {
@@ -94,6 +106,29 @@ pub(super) fn publish(task: &Task) -> Result<Measured> {
         0 => Ok(measured(settings(task), task.records(), took)),
         failed => Err(Failure::new(format!("{failed} records were not acknowledged"))),
     }
+}
+
+/// As [`publish`], and every record's future is awaited.
+pub(super) async fn publish_with_futures(task: &Task) -> Result<Measured> {
+    let producer: FutureProducer = config(task).create().context(|| "no producer".to_owned())?;
+    let began = Instant::now();
+    let (futures, mut answers) = mpsc::unbounded_channel::<DeliveryFuture>();
+    let awaiting = tokio::spawn(async move {
+        while let Some(answer) = answers.recv().await {
+            let answer = answer.await.context(|| "no answer".to_owned())?;
+            answer.map_err(|(error, _)| Failure::new(format!("not acknowledged: {error}")))?;
+        }
+        Ok::<_, Failure>(())
+    });
+    for n in 0..task.records() as usize {
+        let row = data::event(n).to_record(&Origin::now("ride-service")).context(|| "an event".to_owned())?;
+        let record = FutureRecord::to(PUBLISH_TOPIC).key(&row.key).payload(&row.value).headers(headers(&row));
+        let sent = producer.send_result(record);
+        let _ = futures.send(sent.map_err(|(error, _)| Failure::new(format!("publishing: {error}")))?);
+    }
+    drop(futures);
+    awaiting.await.context(|| "awaiting".to_owned())??;
+    Ok(measured(settings(task).replace("Threaded", "Future"), task.records(), began.elapsed()))
 }
 
 pub(super) async fn latency(task: &Task) -> Result<Measured> {
