@@ -1,5 +1,7 @@
 //! Events as records: topic, key, headers, value. It must never know a client.
 
+use std::mem::take;
+
 use crate::envelope::{Envelope, EnvelopeRef, EventContext, Head, RawEnvelope};
 use crate::error::InvalidEvent;
 use crate::event::Event;
@@ -42,13 +44,27 @@ pub struct EventRecord {
     pub value: Vec<u8>,
 }
 
+/// In the contract's order.
+const HEADERS: [&str; 3] = ["event_type", "event_id", "correlation_id"];
+
 impl EventRecord {
     /// The headers every record of an event has, in the contract's order.
     pub fn headers(&self) -> [(&'static str, &[u8]); 3] {
+        let [event_type, event_id, correlation_id] = HEADERS;
         [
-            ("event_type", self.event_type.as_bytes()),
-            ("event_id", self.event_id.as_bytes()),
-            ("correlation_id", self.correlation_id.as_bytes()),
+            (event_type, self.event_type.as_bytes()),
+            (event_id, self.event_id.as_bytes()),
+            (correlation_id, self.correlation_id.as_bytes()),
+        ]
+    }
+
+    /// Takes them out, for who keeps them: nothing is copied.
+    pub fn take_headers(&mut self) -> [(&'static str, String); 3] {
+        let [event_type, event_id, correlation_id] = HEADERS;
+        [
+            (event_type, take(&mut self.event_type)),
+            (event_id, take(&mut self.event_id)),
+            (correlation_id, take(&mut self.correlation_id)),
         ]
     }
 

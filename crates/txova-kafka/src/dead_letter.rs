@@ -195,13 +195,13 @@ pub(crate) fn acknowledged(
 ) -> BoxFuture<'static, Result<(), ClientError>> {
     let (reply, answer) = oneshot::channel();
     let sent = producer.send(
-        record,
+        &record,
         Box::new(move |result| {
             let _ = reply.send(result.map_err(|undelivered| undelivered.error));
         }),
     );
     async move {
-        sent?;
+        sent.map_err(|not_taken| not_taken.error)?;
         let ended = || ClientError::new(ClientErrorKind::Closed, "the producer ended before it answered");
         answer.await.unwrap_or_else(|_| Err(ended())).map(|_| ())
     }

@@ -9,6 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 
@@ -306,8 +307,8 @@ pub(crate) struct Batch {
 /// Writes records. Order of `send` calls is the order in a partition's log.
 pub(crate) trait Producer: Send + Sync {
     /// Hands one record over and returns at once; `done` is called exactly once, on any thread, with the broker's
-    /// answer, unless an error comes back here: then the record was certainly not written and `done` is not called.
-    fn send(&self, record: OutgoingRecord, done: DeliveryCallback) -> Result<(), ClientError>;
+    /// answer, unless it comes back here with an error: then the record was certainly not written.
+    fn send(&self, record: &OutgoingRecord, done: DeliveryCallback) -> Result<(), NotTaken>;
 
     /// Waits until everything handed over so far is answered.
     fn flush(&self, timeout: Duration) -> BoxFuture<'static, Result<(), ClientError>>;
@@ -361,13 +362,38 @@ pub(crate) enum LedgerError {
 /// Called once with where a record was written, or why it was not.
 pub(crate) type DeliveryCallback = Box<dyn FnOnce(Result<Delivery, Undelivered>) + Send>;
 
+/// A record that the client did not take.
+pub(crate) struct NotTaken {
+    pub error: ClientError,
+    /// Not called.
+    pub done: DeliveryCallback,
+}
+
+impl fmt::Debug for NotTaken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl NotTaken {
+    /// Calls back after all, for who tells of it in the same way.
+    pub(crate) fn tell(self, record: &OutgoingRecord) {
+        let Self { error, done } = self;
+        let key = record.key.clone();
+        done(Err(Undelivered { error, written: Written::No, is_taken: false, key, record: None }));
+    }
+}
+
 /// Why a record has no acknowledgement.
 #[derive(Debug)]
 pub(crate) struct Undelivered {
     pub error: ClientError,
     /// Not a guess from the error's kind: a record can be written at its first try and refused at its second.
     pub written: Written,
-    /// The record itself, where it was refused for good: the caller has given it away.
+    /// Where the client did not even take it, the error says nothing of the cluster.
+    pub is_taken: bool,
+    pub key: Option<Bytes>,
+    /// The record itself, where it was refused for good: the caller may have let it go.
     pub record: Option<Box<OutgoingRecord>>,
 }
 

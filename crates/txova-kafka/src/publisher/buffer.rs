@@ -7,6 +7,7 @@
 //! across a call, and a client that answers on the spot does no harm.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::Instant;
 use tracing::Span;
 
-use self::in_flight::{InFlight, take};
+use self::in_flight::InFlight;
 use self::wait::Wait;
 use super::answer::Answer;
 use super::breaker::{Breaker, Pass, Rules, Verdict};
@@ -36,6 +37,10 @@ const TURN_RECORDS: usize = 256;
 pub(super) struct Buffer {
     limits: Limits,
     state: Mutex<State>,
+    /// Answers on their way to those who wait for them; their places are free already.
+    telling: AtomicUsize,
+    /// Set under the lock. From then on somebody waits until nothing is left.
+    is_closed: AtomicBool,
     /// Told whenever nothing is left unanswered.
     idle: Notify,
     idle_for_threads: Condvar,
@@ -62,10 +67,7 @@ struct State {
     waiting: BTreeMap<u64, Waiting>,
     ready: VecDeque<Placed>,
     handed_over: usize,
-    /// Answers on their way to those who wait for them; their places are free already.
-    telling: usize,
     is_handing_over: bool,
-    is_closed: bool,
     published: u64,
     failed: u64,
     refused: u64,
@@ -104,6 +106,8 @@ impl Buffer {
         Self {
             limits,
             state: Mutex::new(State::new(breaker, metrics)),
+            telling: AtomicUsize::new(0),
+            is_closed: AtomicBool::new(false),
             letters,
             idle: Notify::new(),
             idle_for_threads: Condvar::new(),
@@ -129,18 +133,18 @@ impl Buffer {
         mut record: OutgoingRecord,
         answer: Answer,
     ) -> Result<(), PublishError> {
-        let (place, span) = (place_of(&record), span::of(&mut record));
+        let span = span::of(&mut record);
         let offered = match self.check(&record) {
-            Ok(()) => self.offer(record, answer, &place, span.clone()),
+            Ok(()) => self.offer(record, answer, span.clone()),
             Err(error) => Err(error),
         };
         let waited = match offered {
             Ok(None) => Ok(()),
-            Ok(Some(mut wait)) => {
+            Ok(Some((mut wait, place))) => {
                 match tokio::time::timeout(self.limits.max_block, &mut wait.granted).await {
                     Ok(Ok(())) => Ok(()),
-                    Ok(Err(_)) => Err(PublishError::closed(Some(place.clone()))),
-                    Err(_) if wait.withdraw() => Err(self.full(place.clone())),
+                    Ok(Err(_)) => Err(PublishError::closed(Some(place))),
+                    Err(_) if wait.withdraw() => Err(self.full(place)),
                     Err(_) => Ok(()), // The place came at the last moment.
                 }
             }
@@ -157,29 +161,29 @@ impl Buffer {
         self: &Arc<Self>,
         record: OutgoingRecord,
         answer: Answer,
-        place: &Place,
         span: Span,
-    ) -> Result<Option<Wait>, PublishError> {
+    ) -> Result<Option<(Wait, Place)>, PublishError> {
         let (size_bytes, since) = (record.size_bytes(), Instant::now());
         let mut state = self.lock();
-        if state.is_closed {
-            return Err(PublishError::closed(Some(place.clone())));
+        if self.is_closed.load(Ordering::SeqCst) {
+            return Err(PublishError::closed(Some(place_of(&record))));
         }
         let pass = state.breaker.admit(since);
-        let pass = pass.map_err(|retry_after| PublishError::circuit_open(place.clone(), retry_after))?;
+        let pass = pass.map_err(|retry_after| PublishError::circuit_open(place_of(&record), retry_after))?;
         let placed = Placed { record, size_bytes, since, pass, span, answer };
         if state.waiting.is_empty() && state.fits(self.limits, size_bytes) {
             state.take_place(placed);
+            let first = state.begin_turn();
             drop(state);
-            self.hand_over_ready();
+            self.take_turn(first);
             return Ok(None);
         }
-        let ticket = state.next_ticket;
+        let (ticket, place) = (state.next_ticket, place_of(&placed.record));
         state.next_ticket += 1;
         let (sender, granted) = oneshot::channel();
         state.waiting.insert(ticket, Waiting { placed, granted: sender });
         state.gauge();
-        Ok(Some(Wait { buffer: Arc::clone(self), ticket, granted }))
+        Ok(Some((Wait { buffer: Arc::clone(self), ticket, granted }, place)))
     }
 
     fn full(&self, place: Place) -> PublishError {
@@ -198,73 +202,46 @@ impl Buffer {
 
     /// Hands over what is ready, unless somebody is at it already.
     fn hand_over_ready(self: &Arc<Self>) {
-        loop {
-            {
-                let mut state = self.lock();
-                if state.is_handing_over || state.ready.is_empty() {
-                    return;
-                }
-                state.is_handing_over = true;
-            }
-            let turn = Turn(self);
-            let producer = self.producer.upgrade();
-            let mut handed_over = 0;
-            while handed_over < TURN_RECORDS
-                && let Some(placed) = self.next_ready()
-            {
-                self.hand_over(producer.as_deref(), placed);
-                handed_over += 1;
-            }
-            drop(producer);
-            drop(turn);
-            // What is left goes on with the next answer. Where none is to come, or something arrived while the turn
-            // ended, it is still ours.
-            if handed_over == TURN_RECORDS && self.lock().handed_over > 0 {
-                return;
-            }
-        }
+        let first = self.lock().begin_turn();
+        self.take_turn(first);
     }
 
-    fn next_ready(&self) -> Option<Placed> {
-        let mut state = self.lock();
-        let placed = state.ready.pop_front()?;
-        state.handed_over += 1;
-        Some(placed)
+    /// A turn that begins with this record.
+    fn take_turn(self: &Arc<Self>, mut next: Option<Placed>) {
+        if next.is_none() {
+            return;
+        }
+        let mut turn = Turn { buffer: self, handed_over: 0, is_over: false };
+        let producer = self.producer.upgrade();
+        while let Some(placed) = next {
+            self.hand_over(producer.as_deref(), placed);
+            next = turn.next();
+        }
     }
 
     fn hand_over(self: &Arc<Self>, producer: Option<&dyn Producer>, placed: Placed) {
         let Placed { record, size_bytes, since, pass, span, answer } = placed;
-        let pending = Some((place_of(&record), answer));
-        let in_flight = InFlight { buffer: Arc::clone(self), size_bytes, since, pass, span, pending };
+        let topic = Arc::clone(&record.topic);
+        let in_flight =
+            InFlight { buffer: Arc::clone(self), topic, size_bytes, since, pass, span, answer: Some(answer) };
         let Some(producer) = producer else {
-            in_flight.end(Verdict::Unknown, |place| Err(PublishError::closed(Some(place))));
+            in_flight.end(Verdict::Unknown, Err(PublishError::closed(Some(place_of(&record)))));
             return;
         };
-        // Two hold it: the client until it answers, and we until it has taken the record.
-        let ours = Arc::new(Mutex::new(Some(in_flight)));
-        let clients = Arc::clone(&ours);
-        let taken = producer.send(
-            record,
-            Box::new(move |answer: Result<Delivery, Undelivered>| {
-                if let Some(in_flight) = take(&clients) {
-                    in_flight.answered(answer);
-                }
-            }),
-        );
-        if let Err(error) = taken
-            && let Some(in_flight) = take(&ours)
-        {
-            in_flight.end(Verdict::Unknown, |place| Err(PublishError::not_taken(place, size_bytes, error)));
+        let done = move |answer: Result<Delivery, Undelivered>| in_flight.answered(answer);
+        if let Err(not_taken) = producer.send(&record, Box::new(done)) {
+            not_taken.tell(&record);
         }
     }
 
-    /// Counts an answer, then gives its place back and passes it on; [`told`](Self::told) follows.
-    fn answered(&self, ended: &Ended<'_>) {
+    /// Counts an answer, then gives its place back and passes it on; [`told`](Self::told) follows. True where something
+    /// is ready then.
+    fn answered(&self, ended: &Ended<'_>) -> bool {
         let mut state = self.lock();
+        self.telling.fetch_add(1, Ordering::SeqCst);
         state.handed_over -= 1;
         state.records -= 1;
         state.bytes -= ended.size_bytes;
-        state.telling += 1;
         match ended.error {
             None => {
                 state.published += 1;
@@ -283,6 +260,7 @@ impl Buffer {
         let (after, has_opened) = (state.breaker.state(), state.breaker.times_opened() > opened);
         state.grant(self.limits);
         state.gauge();
+        let is_ready = !state.ready.is_empty();
         drop(state);
         if has_opened {
             tracing::warn!(
@@ -292,39 +270,43 @@ impl Buffer {
         } else if before != after {
             tracing::info!(state = %after, "the circuit was {before}");
         }
+        is_ready
     }
 
     /// The answer has reached whoever waits for it.
-    fn told(self: &Arc<Self>) {
-        let is_idle = {
-            let mut state = self.lock();
-            state.telling -= 1;
-            state.is_idle()
-        };
-        if is_idle {
+    fn told(self: &Arc<Self>, is_ready: bool) {
+        let is_last = self.telling.fetch_sub(1, Ordering::SeqCst) == 1;
+        if is_last && self.is_closed.load(Ordering::SeqCst) && self.is_idle(&self.lock()) {
             self.idle.notify_waiters();
             self.idle_for_threads.notify_all();
         }
-        self.hand_over_ready();
+        // Where somebody is at it, it is theirs; where they leave it, a later answer finds it.
+        if is_ready {
+            self.hand_over_ready();
+        }
+    }
+
+    fn is_idle(&self, state: &State) -> bool {
+        state.records == 0 && self.telling.load(Ordering::SeqCst) == 0
     }
 
     /// Takes nothing more; whoever waits for a place gets [`PublishErrorKind::Closed`]. Answers what was counted so far.
     pub(super) fn close(&self) -> PublisherStats {
         let waiting = {
             let mut state = self.lock();
-            state.is_closed = true;
+            self.is_closed.store(true, Ordering::SeqCst);
             std::mem::take(&mut state.waiting)
         };
         drop(waiting);
         self.stats()
     }
 
-    /// Waits until everything is answered, and the answers have been told.
+    /// Waits until everything is answered, and the answers have been told. For a buffer that is closed.
     pub(super) async fn idle(&self) {
         loop {
             let mut told = std::pin::pin!(self.idle.notified());
             told.as_mut().enable();
-            if self.lock().is_idle() {
+            if self.is_idle(&self.lock()) {
                 return;
             }
             told.await;
@@ -334,7 +316,7 @@ impl Buffer {
     /// As [`idle`](Self::idle), for a thread. False where the time was over first.
     pub(super) fn block_until_idle(&self, timeout: Duration) -> bool {
         let state = self.lock();
-        let waited = self.idle_for_threads.wait_timeout_while(state, timeout, |state| !state.is_idle());
+        let waited = self.idle_for_threads.wait_timeout_while(state, timeout, |state| !self.is_idle(state));
         let (state, result) = waited.unwrap_or_else(PoisonError::into_inner);
         drop(state);
         !result.timed_out()
@@ -379,7 +361,7 @@ impl Buffer {
                 bytes_limit: self.limits.bytes,
                 waiting: state.waiting.len(),
             },
-            is_closed: state.is_closed,
+            is_closed: self.is_closed.load(Ordering::SeqCst),
         }
     }
 
@@ -425,9 +407,7 @@ impl State {
             waiting: BTreeMap::new(),
             ready: VecDeque::new(),
             handed_over: 0,
-            telling: 0,
             is_handing_over: false,
-            is_closed: false,
             published: 0,
             failed: 0,
             refused: 0,
@@ -459,15 +439,27 @@ impl State {
         self.records < limits.records && self.bytes + size_bytes <= limits.bytes
     }
 
-    fn is_idle(&self) -> bool {
-        self.records == 0 && self.telling == 0
-    }
-
     fn take_place(&mut self, placed: Placed) {
         self.records += 1;
         self.bytes += placed.size_bytes;
         self.ready.push_back(placed);
         self.gauge();
+    }
+
+    /// The first of what is ready, where nobody is handing over; who gets it has the turn.
+    fn begin_turn(&mut self) -> Option<Placed> {
+        if self.is_handing_over {
+            return None;
+        }
+        let first = self.next_ready();
+        self.is_handing_over = first.is_some();
+        first
+    }
+
+    fn next_ready(&mut self) -> Option<Placed> {
+        let placed = self.ready.pop_front()?;
+        self.handed_over += 1;
+        Some(placed)
     }
 
     /// First come, first served: a large record at the head is waited for, not overtaken.
@@ -483,12 +475,32 @@ impl State {
     }
 }
 
-/// Somebody's turn to hand over; ends when dropped, a panic of the client included.
-struct Turn<'a>(&'a Buffer);
+/// Somebody's turn to hand over. A panic of the client ends it, too.
+struct Turn<'a> {
+    buffer: &'a Buffer,
+    handed_over: usize,
+    is_over: bool,
+}
+
+impl Turn<'_> {
+    /// The next record; `None` where the turn is over.
+    fn next(&mut self) -> Option<Placed> {
+        self.handed_over += 1;
+        let mut state = self.buffer.lock();
+        // What is left goes on with the next answer. Where none is to come it is still ours.
+        let is_enough = self.handed_over >= TURN_RECORDS && state.handed_over > 0;
+        let next = if is_enough { None } else { state.next_ready() };
+        state.is_handing_over = next.is_some();
+        self.is_over = next.is_none();
+        next
+    }
+}
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        self.0.lock().is_handing_over = false;
+        if !self.is_over {
+            self.buffer.lock().is_handing_over = false;
+        }
     }
 }
 

@@ -131,11 +131,6 @@ impl PublishError {
         Self { written: Written::Maybe, ..Self::unwritten(PublishErrorKind::Closed, Some(place), message) }
     }
 
-    /// The client did not take the record.
-    pub(super) fn not_taken(place: Place, size_bytes: usize, error: ClientError) -> Self {
-        Self::answered(place, size_bytes, error, Written::No)
-    }
-
     /// The answer the client or the broker gave in the end.
     pub(super) fn answered(place: Place, size_bytes: usize, error: ClientError, written: Written) -> Self {
         use ClientErrorKind as Client;
@@ -216,7 +211,8 @@ impl PublishError {
         self.more.as_ref()?.dead_letter.as_ref()
     }
 
-    /// The record's key, which its text leaves out; `None` where the event never became a record, or has none.
+    /// The record's key, which its text leaves out; `None` where there is none: the event never became a record, or the
+    /// client ended without an answer.
     pub fn key(&self) -> Option<&[u8]> {
         self.place.as_ref()?.key.as_deref()
     }
@@ -278,8 +274,6 @@ mod tests {
                 let error = PublishError::answered(place(), 10, ClientError::new(kind, ""), written);
                 assert_eq!(error.written(), written, "{kind:?}");
             }
-            let error = PublishError::not_taken(place(), 10, ClientError::new(kind, ""));
-            assert_eq!(error.written(), Written::No, "{kind:?}");
         }
     }
 

@@ -35,18 +35,15 @@ pub(crate) fn prepare<E: ToRecord + ?Sized>(
 fn record_of<E: ToRecord + ?Sized>(source: &str, event: &E) -> Result<OutgoingRecord, PublishError> {
     let context = Context::current();
     let origin = Origin { source, context: context.as_ref().map(Context::event), now: Time::now() };
-    let event = event
+    let mut event = event
         .to_record(&origin)
         .map_err(|error| PublishError::unwritten(PublishErrorKind::InvalidEvent, None, error.to_string()))?;
-    let of_event = event
-        .headers()
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), Some(Bytes::copy_from_slice(value))));
+    let of_event = event.take_headers().map(|(name, value)| (name.to_owned(), Some(Bytes::from(value))));
     let of_trace = context
         .iter()
         .filter_map(Context::trace)
         .flat_map(|trace| trace.headers().map(|(name, value)| (name.to_owned(), Some(Bytes::from(value)))));
-    let headers = of_event.chain(of_trace).collect();
+    let headers = of_event.into_iter().chain(of_trace).collect();
     Ok(OutgoingRecord {
         topic: event.topic.into(),
         partition: None,

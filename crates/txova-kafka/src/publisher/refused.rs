@@ -1,7 +1,7 @@
 //! Keeps a record that the cluster refused for good on its topic's dead-letter topic, with the reason. It must never
 //! keep one that may be in the log, or that a later try could write.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use txova_events::topics::DLQ_SUFFIX;
 use txova_events::{DeadLetter, RawEnvelope, Time};
@@ -63,31 +63,19 @@ fn send(producer: Weak<dyn Producer>, letter: DeadLetter, budget_bytes: usize, t
     };
     let record = record_within(&letter, budget_bytes);
     let (topic, size_bytes) = (record.topic.clone(), record.size_bytes());
-    // Whoever comes first tells: the callback, or an error from `send` itself.
-    let told = Arc::new(Mutex::new(Some(told)));
-    let answered = told.clone();
     let sent = client.send(
-        record,
-        Box::new(move |result| {
-            let Some(told) = take(&answered) else { return };
-            match result {
-                Ok(delivery) => told(Ok((topic, delivery))),
-                Err(Undelivered { error, .. })
-                    if error.kind == ClientErrorKind::TooLarge && size_bytes > SMALLEST_BYTES =>
-                {
-                    send(producer, letter, size_bytes / 2, told);
-                }
-                Err(Undelivered { error, .. }) => told(Err(error)),
+        &record,
+        Box::new(move |result| match result {
+            Ok(delivery) => told(Ok((topic, delivery))),
+            Err(Undelivered { error, .. })
+                if error.kind == ClientErrorKind::TooLarge && size_bytes > SMALLEST_BYTES =>
+            {
+                send(producer, letter, size_bytes / 2, told);
             }
+            Err(Undelivered { error, .. }) => told(Err(error)),
         }),
     );
-    if let Err(error) = sent
-        && let Some(told) = take(&told)
-    {
-        told(Err(error));
+    if let Err(not_taken) = sent {
+        not_taken.tell(&record);
     }
-}
-
-fn take(told: &Mutex<Option<Told>>) -> Option<Told> {
-    told.lock().unwrap_or_else(PoisonError::into_inner).take()
 }

@@ -11,7 +11,7 @@ use super::*;
 use crate::config::KafkaConfig;
 use crate::kafka::Kafka;
 use crate::testing::Cluster;
-use crate::transport::{DeliveryCallback, JoinOptions};
+use crate::transport::{DeliveryCallback, JoinOptions, NotTaken};
 
 mod breaker;
 mod cancel;

@@ -67,9 +67,9 @@ impl HandClient {
 }
 
 impl Producer for HandClient {
-    fn send(&self, record: OutgoingRecord, done: DeliveryCallback) -> Result<(), ClientError> {
+    fn send(&self, record: &OutgoingRecord, done: DeliveryCallback) -> Result<(), NotTaken> {
         if self.manner == Manner::Refuse {
-            return Err(ClientError::new(ClientErrorKind::Other, "not taken"));
+            return Err(NotTaken { error: ClientError::new(ClientErrorKind::Other, "not taken"), done });
         }
         self.taken.lock().unwrap().push(record.value.clone().unwrap());
         let meanwhile = self.meanwhile.lock().unwrap().take();
@@ -77,7 +77,7 @@ impl Producer for HandClient {
             meanwhile();
         }
         match self.manner {
-            Manner::Keep => self.kept.lock().unwrap().push((record, done)),
+            Manner::Keep => self.kept.lock().unwrap().push((record.clone(), done)),
             Manner::AnswerAtOnce => done(Ok(Delivery { partition: 0, offset: 0 })),
             Manner::Refuse | Manner::Forget => drop(done),
         }
@@ -185,6 +185,7 @@ async fn a_record_the_client_does_not_take_was_not_written_and_gives_its_place_b
         let error = publisher.publish_record(record("1")).await.unwrap_err();
         assert_eq!((error.kind(), error.written()), (PublishErrorKind::Failed, Written::No));
         assert!(error.to_string().contains("not taken"), "{error}");
+        assert_eq!((error.topic(), error.key()), (Some(TOPIC), Some(&b"k"[..])));
     }
     assert_eq!(publisher.stats().in_flight, 0);
 }

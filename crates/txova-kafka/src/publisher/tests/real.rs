@@ -20,6 +20,7 @@ async fn an_absent_broker_is_told_with_its_address_and_what_waits_for_it_was_not
     assert!(error.to_string().contains("127.0.0.1:1"), "{error}");
     let error = publisher.publish_record(record("1")).await.unwrap_err();
     assert_eq!((error.kind(), error.written()), (PublishErrorKind::TimedOut, Written::No), "{error}");
+    assert_eq!((error.topic(), error.key()), (Some(TOPIC), Some(&b"k"[..])));
     assert_eq!(publisher.close(SECOND).await, CloseReport { acknowledged: 0, failed: 0, unanswered: 0 });
 }
 

@@ -77,6 +77,7 @@ async fn what_the_broker_refuses_was_not_written() {
         cluster.fail_produces(TOPIC, 1, ProduceFault::Refused(kind));
         let error = publisher.publish_record(record("1")).await.unwrap_err();
         assert_eq!((error.kind(), error.written()), (PublishErrorKind::Refused, Written::No), "{kind:?}");
+        assert_eq!(error.key(), Some(&b"k"[..]), "{kind:?}");
         assert!(!error.is_retriable());
     }
     let unknown = OutgoingRecord { topic: "nowhere".into(), ..record("1") };

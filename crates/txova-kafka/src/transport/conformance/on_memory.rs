@@ -167,8 +167,8 @@ fn without_auto_create_an_unknown_topic_is_an_error_and_a_later_one_is_picked_up
     paused_runtime().block_on(async {
         let producer = bench.transport().producer().expect("a producer");
         let record = numbered(&TopicPartition::new("later", 0), 0, 1).remove(0);
-        let refused = producer.send(record.clone(), Box::new(|_| ())).expect_err("there is no such topic");
-        assert_eq!(refused.kind, ClientErrorKind::UnknownTopic);
+        let refused = producer.send(&record, Box::new(|_| ())).expect_err("there is no such topic");
+        assert_eq!(refused.error.kind, ClientErrorKind::UnknownTopic);
         let mut member = Probe::join(bench.transport(), options("group", "later"));
         member.until("Trouble", |member| !member.troubles.is_empty()).await;
         assert_eq!(member.troubles[0].kind, ClientErrorKind::UnknownTopic);

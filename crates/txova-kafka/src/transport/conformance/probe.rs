@@ -368,10 +368,8 @@ pub(super) fn send(
     let done = Box::new(move |result: Result<Delivery, Undelivered>| {
         drop(answer.send(result.map_err(|undelivered| undelivered.error)));
     });
-    if let Err(error) = producer.send(record, done) {
-        let (answer, receiver) = oneshot::channel();
-        answer.send(Err(error)).expect("the receiver is here");
-        return receiver;
+    if let Err(not_taken) = producer.send(&record, done) {
+        not_taken.tell(&record);
     }
     receiver
 }

@@ -53,7 +53,7 @@ pub(super) async fn flush_waits_until_everything_is_answered(bench: &dyn Bench) 
             let done = Box::new(move |_| {
                 answered.fetch_add(1, Ordering::SeqCst);
             });
-            producer.send(record, done).expect("there is room");
+            producer.send(&record, done).expect("there is room");
         }
     }
     producer.flush(PATIENCE).await.expect("all is answered");
@@ -70,7 +70,7 @@ pub(super) async fn done_is_called_exactly_once(bench: &dyn Bench) {
     for (number, record) in good.into_iter().chain(stray).enumerate() {
         let answers = answers.clone();
         let done = Box::new(move |_| answers.send(number).expect("the test listens"));
-        if producer.send(record, done).is_ok() {
+        if producer.send(&record, done).is_ok() {
             expected.push(number);
         }
     }

@@ -20,7 +20,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, DeliveryResult, Header, Message as _, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext};
 
-use super::super::{Delivery, DeliveryCallback, Producer, Trouble, Undelivered, Written};
+use super::super::{Delivery, DeliveryCallback, NotTaken, Producer, Trouble, Undelivered, Written};
 use super::config::{Settings, refused};
 use super::deliveries::{Deliveries, Open};
 use super::lone::Lone;
@@ -88,6 +88,17 @@ impl LibrdkafkaProducer {
 }
 
 impl LibrdkafkaProducer {
+    fn not_taken(&self, error: &KafkaError, record: &OutgoingRecord) -> ClientError {
+        let code = errors::code_of(error).unwrap_or(RDKafkaErrorCode::Fail);
+        if code == RDKafkaErrorCode::Fatal
+            && let Some((code, reason)) = self.client.client().fatal_error()
+        {
+            let message = format!("{}: the producer has failed for good: {reason}", record.topic);
+            return ClientError::new(errors::kind_of(code), message);
+        }
+        errors::delivery(&record.topic, record.partition.unwrap_or(-1), code, Written::No).error
+    }
+
     /// The client underneath.
     pub(super) fn client(&self) -> &Client {
         &self.client
@@ -101,29 +112,25 @@ impl Drop for LibrdkafkaProducer {
 }
 
 impl Producer for LibrdkafkaProducer {
-    fn send(&self, record: OutgoingRecord, done: DeliveryCallback) -> Result<(), ClientError> {
-        check(&record)?;
+    fn send(&self, record: &OutgoingRecord, done: DeliveryCallback) -> Result<(), NotTaken> {
+        if let Err(error) = check(record) {
+            return Err(NotTaken { error, done });
+        }
         let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
         for (key, value) in &record.headers {
             headers = headers.insert(Header { key, value: value.as_deref() });
         }
         let since = Instant::now();
         let (open, is_lone) = self.deliveries.open();
-        let pending = Box::new(Mutex::new(Pending { done, since, _open: open }));
+        let pending = Box::new(Pending::new(done, since, open));
         let mut native = BaseRecord::with_opaque_to(&record.topic, pending).headers(headers);
         native.partition = record.partition;
         native.key = record.key.as_deref();
         native.payload = record.value.as_deref();
         native.timestamp = record.timestamp_ms;
-        let sent = self.client.send(native).map_err(|(error, _)| {
-            let code = errors::code_of(&error).unwrap_or(RDKafkaErrorCode::Fail);
-            if code == RDKafkaErrorCode::Fatal
-                && let Some((code, reason)) = self.client.client().fatal_error()
-            {
-                let message = format!("{}: the producer has failed for good: {reason}", record.topic);
-                return ClientError::new(errors::kind_of(code), message);
-            }
-            errors::delivery(&record.topic, record.partition.unwrap_or(-1), code, Written::No).error
+        let sent = self.client.send(native).map_err(|(error, native)| {
+            let error = self.not_taken(&error, record);
+            NotTaken { error, done: native.delivery_opaque.into_inner().done }
         });
         if let Some(lone) = self.lone.as_ref().filter(|_| is_lone) {
             lone.send_now();
@@ -274,11 +281,24 @@ fn copy(message: &BorrowedMessage<'_>) -> OutgoingRecord {
     }
 }
 
-/// A record that has no answer yet.
-pub(super) struct Pending {
+/// A record that has no answer yet. In a lock, which costs nothing, because the client's type asks for what threads
+/// could look at together.
+pub(super) struct Pending(Mutex<Handed>);
+
+struct Handed {
     done: DeliveryCallback,
     since: Instant,
     _open: Open,
+}
+
+impl Pending {
+    fn new(done: DeliveryCallback, since: Instant, open: Open) -> Self {
+        Self(Mutex::new(Handed { done, since, _open: open }))
+    }
+
+    fn into_inner(self) -> Handed {
+        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// Calls back with the answers.
@@ -312,7 +332,8 @@ impl Answers {
             undelivered.error.message += &format!("; {}", trouble.message);
         }
         let is_refused = written == Written::No && errors::is_refusal(undelivered.error.kind);
-        Undelivered { record: is_refused.then(|| Box::new(copy(message))), ..undelivered }
+        let key = message.key().map(Bytes::copy_from_slice);
+        Undelivered { key, record: is_refused.then(|| Box::new(copy(message))), ..undelivered }
     }
 
     fn set_trouble(&self, code: RDKafkaErrorCode, said: ClientError) {
@@ -354,10 +375,10 @@ impl ClientContext for Answers {
 }
 
 impl ProducerContext for Answers {
-    type DeliveryOpaque = Box<Mutex<Pending>>;
+    type DeliveryOpaque = Box<Pending>;
 
     fn delivery(&self, result: &DeliveryResult<'_>, pending: Self::DeliveryOpaque) {
-        let Pending { done, since, _open } = pending.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let Handed { done, since, _open } = pending.into_inner();
         let answer = match result {
             Ok(message) => Ok(Delivery { partition: message.partition(), offset: message.offset() }),
             Err((error, message)) => Err(self.undelivered(error, message, since)),

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::producer::Producer as _;
 
-use super::super::{Commit, CommitError, Delivery, Producer as _, Transactions, Undelivered};
+use super::super::{Commit, CommitError, Delivery, NotTaken, Producer as _, Transactions, Undelivered};
 use super::committer::{native, place};
 use super::config::Settings;
 use super::errors;
@@ -112,7 +112,7 @@ impl TransactionalProducer {
             let done = move |answered: Result<Delivery, Undelivered>| {
                 let _ = answer.send((index, answered.map_err(|undelivered| undelivered.error))); // nobody waits any more
             };
-            if let Err(error) = self.producer.send(OutgoingRecord::clone(record), Box::new(done)) {
+            if let Err(NotTaken { error, .. }) = self.producer.send(record, Box::new(done)) {
                 let refused = is_for_good(error.kind).then_some(index);
                 return Err(CommitError { error, refused });
             }

@@ -12,7 +12,7 @@ use super::signal::Signal;
 use super::state::{Shared, State};
 use crate::client_error::{ClientError, ClientErrorKind};
 use crate::record::{OutgoingRecord, TopicPartition};
-use crate::transport::{Delivery, DeliveryCallback, Producer, Undelivered, Written};
+use crate::transport::{Delivery, DeliveryCallback, NotTaken, Producer, Undelivered, Written};
 
 pub(super) struct MemoryProducer {
     shared: Arc<Shared>,
@@ -75,16 +75,19 @@ impl MemoryProducer {
 }
 
 impl Producer for MemoryProducer {
-    fn send(&self, record: OutgoingRecord, done: DeliveryCallback) -> Result<(), ClientError> {
+    fn send(&self, record: &OutgoingRecord, done: DeliveryCallback) -> Result<(), NotTaken> {
         let (place, capacity, timeout) = {
             let mut state = self.shared.lock();
-            let place = state.place(&record)?;
-            (place, state.settings.queue_capacity, state.settings.delivery_timeout)
+            match state.place(record) {
+                Ok(place) => (place, state.settings.queue_capacity, state.settings.delivery_timeout),
+                Err(error) => return Err(NotTaken { error, done }),
+            }
         };
+        let record = record.clone();
         self.queue.update(|queue| {
             if queue.unanswered.len() >= capacity {
                 let text = format!("{capacity} records wait for their answer already");
-                return Err(ClientError::new(ClientErrorKind::QueueFull, text));
+                return Err(NotTaken { error: ClientError::new(ClientErrorKind::QueueFull, text), done });
             }
             let number = queue.handed_over;
             queue.handed_over += 1;
@@ -195,7 +198,7 @@ fn step(queue: &mut Inner, state: &mut State) -> Vec<Answer> {
             let away = state.broker_away || trouble.is_some_and(|trouble| trouble.down);
             let error = |written, kind, why: &str| {
                 let error = ClientError::new(kind, format!("record for {place}: {why}"));
-                Err(Undelivered { error, written, record: None })
+                Err(Undelivered { error, written, is_taken: true, key: None, record: None })
             };
             let result = if queue.closed {
                 error(Written::No, ClientErrorKind::Closed, "the producer was dropped before it was written")
@@ -226,7 +229,7 @@ fn step(queue: &mut Inner, state: &mut State) -> Vec<Answer> {
 }
 
 fn unwritten(error: ClientError) -> Undelivered {
-    Undelivered { error, written: Written::No, record: None }
+    Undelivered { error, written: Written::No, is_taken: true, key: None, record: None }
 }
 
 /// As librdkafka does: what is refused for good comes back.
@@ -234,5 +237,6 @@ fn with_record(undelivered: Undelivered, record: OutgoingRecord) -> Undelivered 
     use ClientErrorKind::{Authorization, InvalidRecord, TooLarge, UnknownTopic};
     let is_refused = undelivered.written == Written::No
         && matches!(undelivered.error.kind, Authorization | InvalidRecord | TooLarge | UnknownTopic);
-    Undelivered { record: is_refused.then(|| Box::new(record)), ..undelivered }
+    let key = record.key.clone();
+    Undelivered { key, record: is_refused.then(|| Box::new(record)), ..undelivered }
 }

@@ -65,7 +65,7 @@ pub(super) fn send(
     let (answer, answered) = oneshot::channel();
     producer
         .send(
-            record,
+            &record,
             Box::new(move |result| {
                 let _ = answer.send(result.map_err(|undelivered| undelivered.error));
             }),

@@ -33,21 +33,21 @@ async fn a_record_that_no_broker_took_in_time_was_not_written() {
 async fn a_full_buffer_and_a_record_too_large_come_back_at_once() {
     let limits = [("queue.buffering.max.messages", "3"), ("message.max.bytes", "2000")];
     let producer = with("127.0.0.1:1", &limits).producer().unwrap();
-    let large = producer.send(outgoing("orders", 0, vec![0; 5_000]), Box::new(|_| panic!("called")));
-    assert_eq!(large.unwrap_err().kind, ClientErrorKind::TooLarge);
+    let large = producer.send(&outgoing("orders", 0, vec![0; 5_000]), Box::new(|_| panic!("called")));
+    assert_eq!(large.unwrap_err().error.kind, ClientErrorKind::TooLarge);
     for _ in 0..3 {
         drop(send(&producer, outgoing("orders", 0, "x")));
     }
     let started = Instant::now();
-    let full = producer.send(outgoing("orders", 0, "x"), Box::new(|_| panic!("called")));
-    assert_eq!(full.unwrap_err().kind, ClientErrorKind::QueueFull);
+    let full = producer.send(&outgoing("orders", 0, "x"), Box::new(|_| panic!("called")));
+    assert_eq!(full.unwrap_err().error.kind, ClientErrorKind::QueueFull);
     assert!(started.elapsed() < Duration::from_millis(50));
 }
 
 #[tokio::test]
 async fn what_the_client_would_change_without_a_word_is_refused() {
     let producer = client("127.0.0.1:1").producer().unwrap();
-    let kind = |record| producer.send(record, Box::new(|_| panic!("called"))).unwrap_err().kind;
+    let kind = |record| producer.send(&record, Box::new(|_| panic!("called"))).unwrap_err().error.kind;
     let good = || outgoing("orders", 0, "x");
     assert_eq!(kind(OutgoingRecord { timestamp_ms: Some(0), ..good() }), ClientErrorKind::InvalidRecord);
     assert_eq!(kind(OutgoingRecord { partition: Some(-1), ..good() }), ClientErrorKind::InvalidRecord);
@@ -106,7 +106,7 @@ async fn answers_come_once_and_in_order_and_a_flush_waits_for_them() {
         let done = Box::new(move |result: Result<super::super::super::Delivery, _>| {
             answers.lock().unwrap().push(result.unwrap().offset);
         });
-        producer.send(outgoing("orders", 0, "x"), done).unwrap();
+        producer.send(&outgoing("orders", 0, "x"), done).unwrap();
     }
     producer.flush(PATIENCE).await.unwrap();
     assert_eq!(*answers.lock().unwrap(), (0..1_000).collect::<Vec<_>>());
@@ -125,7 +125,7 @@ async fn a_flush_that_runs_out_of_time_says_how_many_are_open() {
 async fn a_callback_that_panics_does_not_silence_the_next() {
     let kafka = MockKafka::start(1, &[("orders", 1)]).unwrap();
     let producer = client(kafka.bootstrap()).producer().unwrap();
-    producer.send(outgoing("orders", 0, "x"), Box::new(|_| panic!("as the test wants"))).unwrap();
+    producer.send(&outgoing("orders", 0, "x"), Box::new(|_| panic!("as the test wants"))).unwrap();
     send(&producer, outgoing("orders", 0, "y")).await.unwrap().unwrap();
 }
 
