@@ -272,9 +272,7 @@ impl<R: Clone> Engine<R> {
         partition.records -= 1;
         partition.bytes -= live.bytes;
         partition.window.settle(live.place);
-        if live.attempts > 0 {
-            partition.failing.remove(&(live.offset, index));
-        }
+        partition.failing.remove(&(live.offset, index));
         partition.changed = true;
         if let Some(lane) = live.lane {
             match live.behind {

@@ -34,7 +34,7 @@ pub(super) struct Partition {
     pub running: usize,
     pub dead_lettering: usize,
     pub restored: Restored,
-    /// Records that failed and are not settled, by offset, with their index.
+    /// Records that failed and are not settled, by offset, with their index. Some may be excused since: their count is 0.
     pub failing: BTreeSet<(i64, u32)>,
     /// Why nothing starts here: its dead letters are not taken.
     pub pinned: Option<Pinned>,
