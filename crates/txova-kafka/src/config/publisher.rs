@@ -35,7 +35,7 @@ pub struct PublisherConfig {
     pub request_timeout_ms: u64,
     /// Requests under way to one broker at a time; at most 5 keep order across retries.
     pub max_in_flight: u32,
-    /// Records that may be waiting for their acknowledgement.
+    /// Records that may be waiting for their acknowledgement. Each takes a kilobyte of memory beside its own bytes.
     pub buffer_records: usize,
     /// Their bytes: keys, values and headers.
     pub buffer_bytes: usize,
@@ -77,7 +77,7 @@ impl Default for PublisherConfig {
             delivery_timeout_ms: 120_000,
             request_timeout_ms: 30_000,
             max_in_flight: 5,
-            buffer_records: 100_000,
+            buffer_records: 50_000,
             buffer_bytes: 64 * 1024 * 1024,
             max_block_ms: 10_000,
             partitioner: Partitioner::Murmur2,

@@ -89,16 +89,15 @@ impl Metrics {
     fn topic(&mut self, name: &Arc<str>) -> &Topic {
         let is_known = self.topics.contains_key(name);
         let name = if is_known || self.topics.len() < MOST_TOPICS { name } else { &self.other };
-        let name = name.clone();
-        if !self.topics.contains_key(&name) {
+        if !is_known && !self.topics.contains_key(name) {
             let topic = Topic {
                 label: name.clone(),
-                produced: self.namespace.counter(&PRODUCED, &[&name]),
-                errors: self.namespace.counter(&PRODUCE_ERRORS, &[&name]),
-                seconds: self.namespace.histogram(&PUBLISH_SECONDS, &[&name]),
+                produced: self.namespace.counter(&PRODUCED, &[name]),
+                errors: self.namespace.counter(&PRODUCE_ERRORS, &[name]),
+                seconds: self.namespace.histogram(&PUBLISH_SECONDS, &[name]),
             };
             self.topics.insert(name.clone(), topic);
         }
-        &self.topics[&name]
+        &self.topics[name]
     }
 }
