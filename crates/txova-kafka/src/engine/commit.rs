@@ -30,6 +30,7 @@ struct InFlight {
     slot: usize,
     epoch: u64,
     offset: i64,
+    told_to: i64,
 }
 
 impl Commits {
@@ -84,7 +85,8 @@ impl<R: Clone> Engine<R> {
             let Some(entry) = self.entry(slot) else { continue };
             let Some(partition) = self.partitions.get_mut(slot) else { continue };
             partition.changed = false;
-            in_flight.push(InFlight { slot, epoch: partition.epoch, offset: entry.offset });
+            let (epoch, offset, told_to) = (partition.epoch, entry.offset, partition.telling_to);
+            in_flight.push(InFlight { slot, epoch, offset, told_to });
             entries.push(entry);
         }
         if entries.is_empty() {
@@ -119,9 +121,12 @@ impl<R: Clone> Engine<R> {
                 self.commits.settled += settled;
             }
         }
-        for InFlight { slot, epoch, offset } in in_flight {
+        for InFlight { slot, epoch, offset, told_to } in in_flight {
             match self.partitions.get_mut(slot).filter(|partition| partition.epoch == epoch) {
-                Some(partition) if answer.is_ok() => partition.committed = Some(offset),
+                Some(partition) if answer.is_ok() => {
+                    partition.committed = Some(offset);
+                    partition.told_to = told_to;
+                }
                 Some(partition) => partition.changed = !broken(Mutation::ForgetsRefusedCommits),
                 None => {}
             }
@@ -129,7 +134,8 @@ impl<R: Clone> Engine<R> {
     }
 
     /// What there is to commit of a partition: its position, and the map of what lies above. `None` while nothing is
-    /// known of it. Also notices how full the map is.
+    /// known of it; and with transactions while the map has no room for all that was told before: what is published must
+    /// not become undone. Also notices how full the map is.
     pub(super) fn entry(&mut self, slot: usize) -> Option<CommitEntry> {
         let limit = self.commits.metadata_limit.unwrap_or(self.settings.max_metadata_bytes);
         let partition = self.partitions.get(slot).filter(|partition| !partition.went_back)?;
@@ -147,18 +153,21 @@ impl<R: Clone> Engine<R> {
             (offset, map) = (next_offset, OffsetMap::default());
         }
         let encoded = offset_map::encode(offset, &map, limit);
+        let last_done = map.done.last().map_or(offset, |run| run.end);
         let used = encoded.text.len();
         let (name, epoch) = (partition.name.clone(), partition.epoch);
         let entry = CommitEntry { partition: name, epoch, offset, metadata: encoded.text };
         let partition = self.partitions.get_mut(slot)?;
         partition.map_bytes = used;
+        partition.telling_to = encoded.told_to.min(last_done);
+        let untells = encoded.told_to < partition.told_to && offset < partition.told_to;
         if !encoded.complete || used * 4 >= limit * 3 {
-            partition.map_full = limit > 0;
+            partition.map_full = limit > 0 || self.settings.transactions;
         } else if used * 2 <= limit {
             partition.map_full = false;
         }
         self.update_pause(slot);
-        Some(entry)
+        (!untells || !self.settings.transactions).then_some(entry)
     }
 }
 

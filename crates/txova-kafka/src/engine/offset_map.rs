@@ -43,17 +43,19 @@ pub(crate) struct Failing {
 pub(crate) struct Encoded {
     pub text: String,
     pub complete: bool,
+    /// What is done before this offset is told.
+    pub told_to: i64,
 }
 
 /// Writes the map for `committed` into at most `max_bytes` of text. What finds no room is cut off at the far end, where
 /// it means that records come again. An empty map is no text at all.
 pub(crate) fn encode(committed: i64, map: &OffsetMap, max_bytes: usize) -> Encoded {
     if map.done.is_empty() && map.failing.is_empty() {
-        return Encoded { text: String::new(), complete: true };
+        return Encoded { text: String::new(), complete: true, told_to: i64::MAX };
     }
     let room = (max_bytes / 4 * 3).saturating_sub(CHECKSUM_BYTES);
     if room < 8 {
-        return Encoded { text: String::new(), complete: false };
+        return Encoded { text: String::new(), complete: false, told_to: committed };
     }
     let failing = put_failing(committed, &map.failing, (room - 2) / FAILING_SHARE);
     let map_room = room - 2 - failing.bytes.len();
@@ -72,7 +74,8 @@ pub(crate) fn encode(committed: i64, map: &OffsetMap, max_bytes: usize) -> Encod
     bytes.extend_from_slice(&body.bytes);
     let sum = checksum(&bytes, committed);
     bytes.extend_from_slice(&sum.to_le_bytes());
-    Encoded { text: BASE64.encode(bytes), complete: failing.complete && body.complete }
+    let complete = failing.complete && body.complete;
+    Encoded { text: BASE64.encode(bytes), complete, told_to: body.told_to }
 }
 
 /// Why a text is no map for that offset.
@@ -117,8 +120,10 @@ fn checksum(content: &[u8], committed: i64) -> u32 {
 struct Part {
     bytes: Vec<u8>,
     complete: bool,
-    /// How many done offsets it holds.
+    /// How many done offsets it holds …
     covered: i64,
+    /// … which are all before this one.
+    told_to: i64,
 }
 
 fn put_failing(committed: i64, failing: &[Failing], room: usize) -> Part {
@@ -140,11 +145,11 @@ fn put_failing(committed: i64, failing: &[Failing], room: usize) -> Part {
     let mut counted = Vec::with_capacity(bytes.len() + 3);
     put_number(&mut counted, count as u64);
     counted.append(&mut bytes);
-    Part { bytes: counted, complete: count == failing.len(), covered: 0 }
+    Part { bytes: counted, complete: count == failing.len(), covered: 0, told_to: committed }
 }
 
 fn put_runs(committed: i64, done: &[Range<i64>], room: usize) -> Part {
-    let mut part = Part { bytes: Vec::new(), complete: true, covered: 0 };
+    let mut part = Part { bytes: Vec::new(), complete: true, covered: 0, told_to: i64::MAX };
     let mut before = committed;
     for run in done {
         let length = part.bytes.len();
@@ -153,6 +158,7 @@ fn put_runs(committed: i64, done: &[Range<i64>], room: usize) -> Part {
         if part.bytes.len() > room {
             part.bytes.truncate(length);
             part.complete = false;
+            part.told_to = run.start;
             break;
         }
         part.covered += run.end - run.start;
@@ -163,7 +169,7 @@ fn put_runs(committed: i64, done: &[Range<i64>], room: usize) -> Part {
 
 fn put_bits(committed: i64, done: &[Range<i64>], room: usize) -> Part {
     let limit = committed.saturating_add(room as i64 * 8);
-    let mut part = Part { bytes: Vec::new(), complete: true, covered: 0 };
+    let mut part = Part { bytes: Vec::new(), complete: true, covered: 0, told_to: i64::MAX };
     for run in done {
         for offset in run.start..run.end.min(limit) {
             let bit = (offset - committed) as usize;
@@ -177,6 +183,7 @@ fn put_bits(committed: i64, done: &[Range<i64>], room: usize) -> Part {
         }
         if run.end > limit {
             part.complete = false;
+            part.told_to = limit;
             break;
         }
     }
@@ -352,6 +359,10 @@ mod tests {
                 prop_assert_eq!(&read, &map);
             }
             prop_assert_eq!(&read.failing[..], &failing[..read.failing.len()]);
+            let told = |offset: i64| read.done.iter().any(|run| run.contains(&offset));
+            for run in done.iter().filter(|run| run.start < encoded.told_to) {
+                prop_assert!(told(run.start) && told(run.end.min(encoded.told_to) - 1), "{run:?} is not told");
+            }
             for run in &read.done {
                 prop_assert!(done.iter().any(|d| d.start == run.start && run.end <= d.end), "{run:?} was never done");
             }

@@ -46,6 +46,10 @@ pub(super) struct Partition {
     pub over_share: bool,
     pub over_window: bool,
     pub map_full: bool,
+    /// What is done before this offset was told by a commit, if it lies above the commit's own offset.
+    pub told_to: i64,
+    /// The same, of the commit that was made up last.
+    pub telling_to: i64,
     /// The log is no longer the one that was read: nothing known here may be committed over it.
     pub went_back: bool,
     /// Something differs from what was last committed.
@@ -77,6 +81,7 @@ impl Partition {
         start: Option<i64>,
         map: OffsetMap,
     ) -> Self {
+        let told_to = map.done.last().map_or(0, |run| run.end);
         Self {
             name,
             topic,
@@ -100,6 +105,8 @@ impl Partition {
             over_share: false,
             over_window: false,
             map_full: false,
+            told_to,
+            telling_to: 0,
             went_back: false,
             changed: false,
             committed: start,

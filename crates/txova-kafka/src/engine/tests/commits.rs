@@ -103,6 +103,26 @@ fn metadata_the_broker_finds_too_large_is_cut_until_it_fits() {
 }
 
 #[test]
+#[allow(clippy::single_range_in_vec_init, reason = "a list of one run is what is meant")]
+fn a_transaction_never_leaves_out_what_an_earlier_one_told_as_done() {
+    // Room for two runs, or for a bit each of forty offsets.
+    let mut rig = Rig::new(Settings { transactions: true, max_metadata_bytes: 16, ..settings() });
+    rig.assign(0, 0);
+    rig.take(0, 0..=100);
+    rig.ok((0, 100));
+    assert_eq!(read(&rig.commit_one()).1.done, [100..101]);
+    rig.ok((0, 2));
+    rig.ok((0, 4));
+    rig.pass(SECOND);
+    assert_eq!(rig.commits.len(), 1, "{:?}", rig.commits);
+    for offset in [0, 1, 3] {
+        rig.ok((0, offset));
+    }
+    let (position, map) = read(&rig.commit_one());
+    assert_eq!((position, &map.done[..]), (5, &[100..101][..]));
+}
+
+#[test]
 fn what_was_done_before_two_restarts_is_not_done_again() {
     let mut rig = rig();
     rig.assign(0, 0);

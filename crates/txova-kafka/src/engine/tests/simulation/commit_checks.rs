@@ -6,7 +6,7 @@ use super::checker::Checker;
 use crate::client_error::{ClientError, ClientErrorKind};
 use crate::engine::Now;
 use crate::engine::offset_map;
-use crate::transport::CommitEntry;
+use crate::transport::{CommitEntry, Committed};
 
 impl Checker {
     /// A commit is sent, or the last one of an assignment.
@@ -32,6 +32,25 @@ impl Checker {
             let before = member.commit.replace(told);
             self.holds(before.is_none(), || format!("member {m} has two commits under way"));
         }
+    }
+
+    /// What a transaction told as done stays so, of the records that are still there.
+    pub(super) fn keeps_telling(
+        &mut self,
+        before: Option<&Committed>,
+        entry: &CommitEntry,
+        is_there: impl Fn(i64) -> bool,
+    ) {
+        let Some(before) = before else { return };
+        let map = |offset, text| offset_map::decode(offset, text).unwrap_or_default();
+        let now = map(entry.offset, &entry.metadata).done;
+        let is_told = |offset: &i64| *offset < entry.offset || now.iter().any(|run| run.contains(offset));
+        let done = map(before.offset, &before.metadata).done.into_iter().flatten();
+        let untold =
+            (entry.offset..before.offset).chain(done).find(|offset| is_there(*offset) && !is_told(offset));
+        self.holds(untold.is_none(), || {
+            format!("commit-covers-settled: {untold:?} was told as done, and {entry:?} does not")
+        });
     }
 
     /// Whether the answer to a transaction with this partition is out.

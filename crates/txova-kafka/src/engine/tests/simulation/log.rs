@@ -66,6 +66,10 @@ impl Log {
         self.entries.range(position.max(self.start)..).take(count).map(|(_, entry)| *entry).collect()
     }
 
+    pub(super) fn has(&self, offset: i64) -> bool {
+        offset >= self.start && self.entries.contains_key(&offset)
+    }
+
     /// Removes records up to some place; answers with it.
     pub(super) fn retain(&mut self, dice: &mut Dice) -> i64 {
         self.start += dice.below((self.end - self.start) as usize) as i64;

@@ -279,15 +279,46 @@ impl World {
             _ => entries.len(),
         };
         let mut answer = if luck < 20 { Err(error(ClientErrorKind::TimedOut)) } else { Ok(()) };
+        if self.checker.settings.transactions {
+            answer?;
+            return self.transact(m, entries);
+        }
         for entry in &entries[..done] {
             if entry.metadata.len() > self.broker_limit {
                 self.checker.saw("metadata too large");
                 answer = Err(error(ClientErrorKind::OffsetMetadataTooLarge));
                 continue;
             }
-            let committed = Committed { offset: entry.offset, metadata: entry.metadata.clone() };
-            self.group[entry.partition.partition as usize] = Some(committed);
+            self.keep(entry);
         }
         answer
+    }
+
+    /// A transaction is done or not, and what is said of it is so. One of an assignment that is over is fenced: nobody
+    /// begins while it is open.
+    fn transact(&mut self, m: usize, entries: &[CommitEntry]) -> Result<(), ClientError> {
+        let clients = &self.members[m].clients;
+        let goes_on = |entry: &CommitEntry| {
+            clients.get(&entry.partition.partition).is_some_and(|client| client.epoch == entry.epoch)
+        };
+        if !entries.iter().all(goes_on) {
+            return Err(error(ClientErrorKind::StaleMember));
+        }
+        if entries.iter().any(|entry| entry.metadata.len() > self.broker_limit) {
+            self.checker.saw("metadata too large");
+            return Err(error(ClientErrorKind::OffsetMetadataTooLarge));
+        }
+        for entry in entries {
+            let p = entry.partition.partition as usize;
+            let (before, log) = (self.group[p].as_ref(), &self.logs[p]);
+            self.checker.keeps_telling(before, entry, |offset| log.has(offset));
+            self.keep(entry);
+        }
+        Ok(())
+    }
+
+    fn keep(&mut self, entry: &CommitEntry) {
+        let committed = Committed { offset: entry.offset, metadata: entry.metadata.clone() };
+        self.group[entry.partition.partition as usize] = Some(committed);
     }
 }
