@@ -8,9 +8,10 @@ use std::time::Instant;
 use crate::failure::{Context, Failure, Result};
 
 /// Each is one test, which runs `TXOVA_SIM_SEEDS` worlds from `TXOVA_SIM_SEED` on.
-const SIMULATIONS: [(&str, &str); 2] = [
+const SIMULATIONS: [(&str, &str); 3] = [
     ("engine", "engine::tests::simulation::every_invariant_holds_in_every_world"),
     ("app", "app::tests::simulation::every_invariant_holds_through_app_driver_and_transport"),
+    ("exactly-once", "app::tests::exactly_once::simulation::what_is_published_is_there_once_in_every_world"),
 ];
 
 #[derive(Debug, clap::Args)]
@@ -21,8 +22,8 @@ pub(crate) struct Args {
     /// The first seed.
     #[arg(long, default_value_t = 0)]
     from: u64,
-    /// Only this simulation: the engine alone, or whole apps on an in-memory cluster.
-    #[arg(long, value_parser = ["engine", "app"])]
+    /// Only this simulation: the engine alone, whole apps on an in-memory cluster, or such apps that are exactly once.
+    #[arg(long, value_parser = ["engine", "app", "exactly-once"])]
     only: Option<String>,
 }
 

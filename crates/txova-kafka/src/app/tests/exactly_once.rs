@@ -13,6 +13,8 @@ use crate::extract::{State, Tx};
 use crate::publisher::PublishErrorKind;
 use crate::testing::{CommitFault, ProduceFault};
 
+mod simulation;
+
 pub(super) const OUT: &str = "forwarded.v1";
 
 /// What the handlers publish: which event it is about, under that event's key.

@@ -49,7 +49,10 @@ impl Group {
                 taken.push(partition);
             }
         }
-        if let Some(member) = self.members.get_mut(&id).filter(|_| !taken.is_empty()) {
+        if taken.is_empty() {
+            return false; // it may have gone before it was given anything
+        }
+        if let Some(member) = self.members.get_mut(&id) {
             member.assign(taken, &self.committed, topics);
         }
         is_as_it_was

@@ -13,7 +13,7 @@ use super::group::{check_metadata, refused, unanswered};
 use super::state::{Shared, State, now_ms};
 use crate::client_error::{ClientError, ClientErrorKind};
 use crate::record::TopicPartition;
-use crate::transport::{Commit, CommitError, Transactions};
+use crate::transport::{Commit, CommitEntry, CommitError, Transactions};
 
 /// Names a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,10 +76,19 @@ impl Committing {
         let kept = self.shared.update(|state| state.end(id, is_to_be_kept)) && is_to_be_kept;
         if matches!(fault, Some(CommitFault::Unanswered | CommitFault::WrittenButTimedOut)) {
             sleep(request_timeout).await;
-            // The member asks what is committed, which nobody may say for partitions that went meanwhile.
+            // The member asks what is committed, which tells nothing of partitions that went meanwhile.
             let state = self.shared.lock();
-            let group = state.groups.get(&self.group);
-            group.map_or(Ok(()), |group| group.check(&self.group, self.member, &commit.entries))?;
+            let still = |entry: &CommitEntry| {
+                let group = state.groups.get(&self.group);
+                group.is_some_and(|group| {
+                    group.check(&self.group, self.member, std::slice::from_ref(entry)).is_ok()
+                })
+            };
+            if !commit.entries.iter().any(still) {
+                let text =
+                    format!("{}; its partitions went before it was known", unanswered(&self.group).message);
+                return Err(ClientError::new(ClientErrorKind::StaleMember, text).into());
+            }
         }
         if kept { Ok(()) } else { Err(unanswered(&self.group).into()) }
     }
