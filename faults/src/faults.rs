@@ -12,6 +12,7 @@ use txova_kafka::shutdown_signal;
 
 use crate::brokers::Place;
 use crate::dice::Dice;
+use crate::event::Promise;
 use crate::failure::{Context, Failure, Result};
 use crate::report::{self, Report};
 
@@ -24,7 +25,7 @@ pub(crate) use self::phase::{client, create_topics};
 pub(crate) struct Args {
     #[command(flatten)]
     place: Place,
-    /// 200,000 records each on one node and on three, and brokers are killed and stopped as well.
+    /// The whole: 200,000 records each on one node and on three; of exactly-once 100,000 on three.
     #[arg(long)]
     long: bool,
     /// Only the phase with so many nodes.
@@ -47,11 +48,11 @@ pub(crate) struct Args {
     keep: bool,
 }
 
-pub(crate) async fn run(args: Args) -> Result<ExitCode> {
+pub(crate) async fn run(args: Args, promise: Promise) -> Result<ExitCode> {
     let seed = args.seed.unwrap_or_else(|| Dice::new(crate::clock::At::now().0).below(1_000_000));
     println!("seed {seed}");
     let all = tokio::select! {
-        done = phases(&args, seed) => done,
+        done = phases(&args, promise, seed) => done,
         () = shutdown_signal() => Err(Failure::new("interrupted")),
     };
     let cleaned = tokio::select! {
@@ -75,16 +76,22 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn phases(args: &Args, seed: u64) -> Result<Vec<Report>> {
+async fn phases(args: &Args, promise: Promise, seed: u64) -> Result<Vec<Report>> {
     let journals = args.place.prepare().await?;
     let mut reports = Vec::new();
-    for nodes in [1, 3].into_iter().filter(|nodes| args.nodes.is_none_or(|only| only == *nodes)) {
-        let (records, seconds) = if args.long { (200_000, 240) } else { (40_000, 30) };
+    let (all, records, seconds): (&[u8], _, _) = match (promise, args.long) {
+        (Promise::AtLeastOnce, false) => (&[1, 3], 40_000, 30),
+        (Promise::AtLeastOnce, true) => (&[1, 3], 200_000, 240),
+        (Promise::ExactlyOnce, false) => (&[3], 15_000, 40),
+        (Promise::ExactlyOnce, true) => (&[3], 100_000, 240),
+    };
+    for nodes in all.iter().copied().filter(|nodes| args.nodes.is_none_or(|only| only == *nodes)) {
         let phase = Phase {
             nodes,
             records: args.records.unwrap_or(records),
             seconds: args.seconds.unwrap_or(seconds),
             brokers_too: nodes > 1,
+            promise,
             seed: seed.wrapping_add(u64::from(nodes)),
             folder: journals.join(format!("{nodes}-nodes")),
         };

@@ -8,6 +8,7 @@ mod check;
 mod clock;
 mod dice;
 mod event;
+mod exactly_once;
 mod faults;
 mod journal;
 mod member;
@@ -24,6 +25,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use xtask::failure;
 
+use crate::event::Promise;
+
 #[derive(Debug, Parser)]
 #[command(about = "The library under faults, on a real Kafka")]
 struct Cli {
@@ -38,6 +41,8 @@ enum Task {
     Member(member::Args),
     /// Kill and stop members and brokers under load, then account for every record.
     Run(faults::Args),
+    /// The same for members that publish in transactions: each record leaves what it causes once, or its dead letter.
+    ExactlyOnce(faults::Args),
     /// Take brokers, permissions and keys from a publisher, and see whether what it says of each record is true.
     Publisher(publisher::Args),
     /// Kill a member whose first record never ends, and count what is handled again.
@@ -55,7 +60,8 @@ fn main() -> ExitCode {
     let done = runtime.block_on(async {
         match Cli::parse().task {
             Task::Member(args) => member::run(args).await,
-            Task::Run(args) => faults::run(args).await,
+            Task::Run(args) => faults::run(args, Promise::AtLeastOnce).await,
+            Task::ExactlyOnce(args) => faults::run(args, Promise::ExactlyOnce).await,
             Task::Publisher(args) => publisher::run(args).await,
             Task::StuckRecord(args) => stuck::run(args).await,
         }

@@ -10,10 +10,10 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::time::{MissedTickBehavior, interval, sleep};
 use txova_kafka::config::{ConsumerConfig, KafkaConfig, Order};
-use txova_kafka::{Event, HandlerError, Kafka, Meta, State, shutdown_signal};
+use txova_kafka::{Event, HandlerError, Kafka, Meta, State, Tx, shutdown_signal};
 
 use crate::clock::At;
-use crate::event::{GROUP, Kind, Numbered, TOPIC};
+use crate::event::{Forwarded, GROUP, Kind, Numbered, TOPIC};
 use crate::failure::{Context, Result};
 use crate::journal::{End, Journal, Line, Place};
 use crate::subscriber::Words;
@@ -28,6 +28,9 @@ pub(crate) struct Args {
     journal: PathBuf,
     #[arg(long)]
     session_timeout_ms: u64,
+    /// Publish for each record, in one transaction with its offset.
+    #[arg(long)]
+    exactly_once: bool,
     /// Never end the records that are made to be stuck.
     #[arg(long)]
     stuck: bool,
@@ -120,6 +123,18 @@ async fn handle(
     }
 }
 
+/// Publishes first, so that attempts that fail have published too.
+async fn forward(
+    event: Event<Numbered>,
+    meta: Meta,
+    book: State<Book>,
+    tx: Tx,
+) -> std::result::Result<(), HandlerError> {
+    let Numbered { key, number, .. } = event.0;
+    tx.publish(&Forwarded { key, number, partition: meta.partition, offset: meta.offset })?;
+    handle(event, meta, book).await
+}
+
 pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     let journal = Arc::new(Journal::create(&args.journal)?);
     tracing::subscriber::set_global_default(Words(journal.clone())).context(|| "no subscriber".to_owned())?;
@@ -131,8 +146,16 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
         consumer.session_timeout_ms = args.session_timeout_ms;
         consumer.heartbeat_interval_ms = args.session_timeout_ms / 6;
         consumer.retry_backoff_ms = 100;
+        if args.exactly_once {
+            consumer.commit_every_records = 750;
+            consumer.commit_interval_ms = 100;
+        }
     };
-    let app = kafka.app("faults").handle(handle).topics([TOPIC]).state(book.clone()).consumer(settings);
+    let app = kafka.app("faults").state(book.clone()).consumer(settings);
+    let app = match args.exactly_once {
+        true => app.exactly_once("faults").handle(forward).topics([TOPIC]),
+        false => app.handle(handle).topics([TOPIC]),
+    };
     let app = app.build().context(|| "no app".to_owned())?;
     let handle = app.handle();
     std::thread::spawn(|| {

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::clock::At;
+use crate::event::Promise;
 use crate::failure::{Context, Failure, Result};
 use crate::member::Said;
 
@@ -22,6 +23,7 @@ pub(crate) struct Setup {
     pub(crate) brokers: String,
     pub(crate) folder: PathBuf,
     pub(crate) session_timeout: Duration,
+    pub(crate) promise: Promise,
 }
 
 /// A member that was started.
@@ -68,6 +70,7 @@ impl Setup {
             .args(["--session-timeout-ms", &self.session_timeout.as_millis().to_string()])
             .arg("--journal")
             .arg(self.journal(name))
+            .args((self.promise == Promise::ExactlyOnce).then_some("--exactly-once"))
             .args(more)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 use txova_kafka::shutdown_signal;
 
 use crate::brokers::Place;
-use crate::event::{Kind, Numbered, TOPIC};
+use crate::event::{Kind, Numbered, Promise, TOPIC};
 use crate::failure::{Context, Failure, Result};
 use crate::faults::{client, create_topics};
 use crate::journal::{self, End, Line};
@@ -98,7 +98,8 @@ async fn look(args: &Args) -> Result<Found> {
     }
 
     let session_timeout = Duration::from_secs(6);
-    let setup = Setup { brokers: brokers.bootstrap.clone(), folder, session_timeout };
+    let setup =
+        Setup { brokers: brokers.bootstrap.clone(), folder, session_timeout, promise: Promise::AtLeastOnce };
     let half = u64::from(args.records / 2);
     let mut first = setup.start("first", &["--stuck", "--tell-at", &half.to_string()])?;
     timeout(LIMIT, first.said.wait_for(|said| said.done >= half))

@@ -17,7 +17,9 @@ pub(crate) struct Args {
 /// The faults' tasks. The first word names one that is not the whole.
 pub(crate) fn faults(args: &Args) -> Result<ExitCode> {
     match args.options.split_first() {
-        Some((task, options)) if task == "publisher" => run(task, &Args { options: options.to_vec() }),
+        Some((task, options)) if ["publisher", "exactly-once"].contains(&task.as_str()) => {
+            run(task, &Args { options: options.to_vec() })
+        }
         _ => run("run", args),
     }
 }

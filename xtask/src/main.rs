@@ -30,7 +30,7 @@ enum Task {
     /// A real Apache Kafka on this machine, for tests, fault runs and benchmarks.
     Kafka(kafka::Args),
     /// Kill and stop members and brokers of a real Kafka under load, then account for every record (3 minutes).
-    /// `faults publisher` does so for what is published.
+    /// `faults publisher` does so for what is published, `faults exactly-once` for what handlers publish in transactions.
     #[command(disable_help_flag = true)]
     Faults(hand_over::Args),
     /// Kill a member whose first record never ends, and count what the next one handles again.

@@ -17,7 +17,7 @@ pub(crate) struct Letter {
 }
 
 impl Letter {
-    pub(super) fn place(&self) -> Option<Place> {
+    pub(crate) fn place(&self) -> Option<Place> {
         let letter = self.read.as_ref().ok()?;
         Some(Place { partition: letter.original_partition, offset: letter.original_offset })
     }

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep};
 use crate::check::{Rule, Story};
 use crate::clock::At;
 use crate::dice::Dice;
+use crate::event::Promise;
 use crate::failure::Result;
 use crate::journal::{self, Note};
 use crate::process::{Faults, Member, Setup};
@@ -99,9 +100,14 @@ impl Group {
     pub(super) async fn strike(&mut self, window: Duration) -> Result<()> {
         let end = Instant::now() + window;
         self.all_at_work().await?;
-        // In the middle of the first burst, and left alone until the group has gone on without it.
+        // In the middle of the first burst; left alone until the group has gone on without it, so that its repetitions are
+        // known. Where there must be none it is not spared more.
         self.stop_long(0, ZOMBIE_STOP)?;
-        let mut next = Instant::now() + self.setup.session_timeout + ZOMBIE_STOP;
+        let mut next = Instant::now()
+            + match self.setup.promise {
+                Promise::AtLeastOnce => self.setup.session_timeout + ZOMBIE_STOP,
+                Promise::ExactlyOnce => Duration::from_secs(3),
+            };
         while Instant::now() < end {
             sleep(TICK).await;
             self.look_after()?;

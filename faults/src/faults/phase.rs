@@ -18,7 +18,8 @@ use crate::brokers::{Brokers, Place};
 use crate::check::{Rule, Sample, World};
 use crate::clock::At;
 use crate::dice::Dice;
-use crate::event::{DLQ, TOPIC};
+use crate::event::{DLQ, FORWARDED, Promise, TOPIC};
+use crate::exactly_once;
 use crate::failure::{Context, Result};
 use crate::oracle::Oracle;
 use crate::process::Setup;
@@ -40,6 +41,7 @@ pub(super) struct Phase {
     pub(super) records: u32,
     pub(super) seconds: u64,
     pub(super) brokers_too: bool,
+    pub(super) promise: Promise,
     pub(super) seed: u64,
     pub(super) folder: PathBuf,
 }
@@ -53,6 +55,7 @@ impl Phase {
             brokers: brokers.bootstrap.clone(),
             folder: self.folder.clone(),
             session_timeout: SESSION_TIMEOUT,
+            promise: self.promise,
         };
         let kafka = client(&brokers.bootstrap)?;
         create_topics(&kafka, PARTITIONS, brokers.nodes).await?;
@@ -122,6 +125,10 @@ impl Phase {
         let world = World::new(logged, produced, &letters, stories, samples, away)?;
         let (checked, duplicates) = world.check();
         rules.extend(checked);
+        if self.promise == Promise::ExactlyOnce {
+            let found = block_in_place(|| exactly_once::check(&brokers.bootstrap, PARTITIONS, &world))?;
+            rules.extend(found);
+        }
         Ok(Report::new(
             self.seed,
             self.nodes,
@@ -146,7 +153,8 @@ pub(crate) async fn create_topics(kafka: &Kafka, partitions: i32, nodes: u8) -> 
         replication: i32::from(nodes),
         settings: vec![],
     };
-    let made = kafka.create_topics(vec![topic(TOPIC), topic(DLQ)], Duration::from_secs(30)).await;
+    let topics = vec![topic(TOPIC), topic(DLQ), topic(FORWARDED)];
+    let made = kafka.create_topics(topics, Duration::from_secs(30)).await;
     made.context(|| "the topics cannot be made".to_owned())
 }
 
