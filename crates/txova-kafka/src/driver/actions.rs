@@ -27,7 +27,7 @@ impl Driver {
                     }
                     if let Some(outcome) = self.handlers.start(start, outgoing, group, token) {
                         now = self.clock.now();
-                        self.outcome(ticket, outcome);
+                        self.outcome(ticket, outcome, now);
                     }
                 }
                 Action::StartBatch(starts) => {
