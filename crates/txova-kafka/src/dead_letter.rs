@@ -34,9 +34,10 @@ use crate::transport::Producer;
 pub use self::audit::AuditRecord;
 pub(crate) use self::cut::sha256;
 pub(crate) use self::cut::{SMALLEST_BYTES, record_within};
-pub(crate) use self::entry::origin_of;
 pub use self::entry::{DeadLetterEntry, EntryPlace, EntryPlaceError, Resolution, ResolutionState};
+pub(crate) use self::entry::{first_offset, offset_at, origin_of};
 pub use self::resolutions::Claim;
+pub(crate) use self::resolutions::decisions_end;
 pub use self::select::Selection;
 
 pub(crate) const LIBRARY_VERSION: &str = concat!("txova-kafka ", env!("CARGO_PKG_VERSION"));

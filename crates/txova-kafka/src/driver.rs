@@ -3,8 +3,8 @@
 
 mod actions;
 mod clock;
+mod follow;
 mod handlers;
-mod in_place;
 mod intake;
 mod membership;
 pub(crate) mod mutation;
@@ -24,8 +24,7 @@ use tracing::{info, warn};
 use crate::attempt::Dispatch;
 use crate::client_error::{ClientError, ClientErrorKind};
 use crate::engine::{
-    BreakerChange, CloseReport, DeadLetterOrder, Engine, Now, Settings, Settled, Status, StopReason, Stuck,
-    Ticket,
+    BreakerChange, CloseReport, DeadLetterOrder, Engine, Settings, Settled, Status, StopReason, Stuck, Ticket,
 };
 use crate::metrics::HandlerMetrics;
 use crate::outcome::{BatchOutcome, Outcome};
@@ -33,6 +32,7 @@ use crate::record::{OutgoingRecord, ReadableKey, Record, TopicPartition};
 use crate::transport::{Batch, CommitError, GroupEvent, GroupMember};
 
 use self::clock::Clock;
+use self::follow::Following;
 use self::handlers::Handlers;
 pub(crate) use self::handlers::guarded;
 use self::intake::Held;
@@ -109,6 +109,8 @@ pub(crate) struct Picture {
     pub revocations: u64,
     pub losses: u64,
     pub closing: bool,
+    /// Keys that have open dead letters, and those letters, in follow mode.
+    pub followed: (usize, usize),
     /// The timestamps of the records that hold the partitions' positions, in milliseconds since 1970.
     pub oldest_ms: BTreeMap<TopicPartition, i64>,
 }
@@ -148,6 +150,8 @@ pub(crate) struct Driver {
     dead_letters: LetterPath,
     /// In an app that commits in transactions.
     outputs: Option<Outputs>,
+    /// In follow mode.
+    following: Option<Box<Following>>,
     control: mpsc::UnboundedReceiver<Control>,
     done: mpsc::UnboundedReceiver<Done>,
     done_sender: mpsc::UnboundedSender<Done>,
@@ -186,6 +190,7 @@ impl Driver {
             handlers: Handlers::new(dispatch, settings.processing_timeout, done_sender.clone()),
             dead_letters,
             outputs: settings.publishing.clone().map(Outputs::new),
+            following: None,
             control,
             done,
             done_sender,
@@ -241,6 +246,7 @@ impl Driver {
             answer = answered(&mut self.commit) => self.committed(answer),
             answer = answered(&mut self.close) => self.closed(answer),
             Some(done) = self.done.recv() => self.done(done),
+            heard = follow::heard(&mut self.following) => self.follow_heard(heard),
             () = tokio::task::yield_now(), if more => {}
             Some(batch) = self.member.batches.recv(), if wants_batch => {
                 self.trouble = None;
@@ -303,6 +309,7 @@ impl Driver {
             revocations: self.revocations,
             losses: self.losses,
             closing: self.closing,
+            followed: self.following.as_ref().map(|following| following.counts()).unwrap_or_default(),
             oldest_ms: oldest.collect(),
         }
     }
@@ -371,7 +378,7 @@ impl Driver {
         match done {
             Done::Handler(ticket, outcome) => {
                 self.handlers.ended(ticket);
-                self.outcome(ticket, outcome, self.clock.now());
+                self.outcome(ticket, outcome);
             }
             Done::Batch(tickets, outcome) => {
                 tickets.first().into_iter().for_each(|first| self.handlers.ended(*first));
@@ -384,14 +391,15 @@ impl Driver {
                 if let Err(error) = &answer {
                     warn!(%error, "a dead letter was not taken: its partition waits and the letter is written again");
                 }
+                self.follow_written(ticket, answer.is_ok());
                 self.engine.dead_lettered(ticket, answer, self.clock.now());
             }
         }
     }
 
-    fn outcome(&mut self, ticket: Ticket, outcome: Outcome, now: Now) {
+    fn outcome(&mut self, ticket: Ticket, outcome: Outcome) {
         if !broken(Mutation::DropsFailures) || matches!(outcome, Outcome::Handled(_)) {
-            let settled = self.engine.outcome(ticket, outcome, now);
+            let settled = self.engine.outcome(ticket, outcome, self.clock.now());
             if let Some(outputs) = &mut self.outputs {
                 outputs.ended(ticket, settled);
             }

@@ -14,6 +14,7 @@ mod dead_letter;
 mod driver;
 mod engine;
 pub mod extract;
+mod follow;
 pub mod handler;
 #[cfg(feature = "http")]
 pub mod http;

@@ -2,6 +2,7 @@
 //! failed, or says that nothing is to be done. It must never change a dead-letter topic, join a group or commit an offset:
 //! what was done is said on topics of its own, so that nothing that is passed over is lost.
 
+mod bodies;
 mod decide;
 mod error;
 mod handlers;
@@ -161,7 +162,7 @@ impl Replay {
     }
 
     /// Where a letter fails, later ones of the same key and topic are not tried. A key's letters are tried oldest first in
-    /// any case.
+    /// any case, as their events first came. An app that follows dead letters keeps to it when it replays.
     pub fn key_order(mut self, key_order: bool) -> Self {
         self.key_order = key_order;
         self

@@ -341,17 +341,29 @@ pub(crate) trait Ledger: Send + Sync {
     /// is there as a whole or not at all.
     fn take_over(&self) -> BoxFuture<'static, Result<(), ClientError>>;
 
-    /// Writes all records, in this order, or none; where they went, in the same order.
-    fn write(
-        &self,
-        records: Vec<Arc<OutgoingRecord>>,
-    ) -> BoxFuture<'static, Result<Vec<Delivery>, LedgerError>>;
+    /// Writes all of it, in this order, or nothing; where the records went, in the same order.
+    fn write(&self, entry: LedgerEntry) -> BoxFuture<'static, Result<Vec<Delivery>, LedgerError>>;
+}
+
+/// What is written together.
+pub(crate) struct LedgerEntry {
+    pub records: Vec<Arc<OutgoingRecord>>,
+    /// Once it is known where those go, and before anybody can see them, what is to be said about that.
+    pub then: Option<Then>,
+}
+
+pub(crate) type Then = Box<dyn FnOnce(&[Delivery]) -> Result<Vec<Arc<OutgoingRecord>>, ClientError> + Send>;
+
+impl From<Vec<Arc<OutgoingRecord>>> for LedgerEntry {
+    fn from(records: Vec<Arc<OutgoingRecord>>) -> Self {
+        Self { records, then: None }
+    }
 }
 
 /// Why a ledger has not written, or may not have.
 #[derive(Clone, Debug)]
 pub(crate) enum LedgerError {
-    /// None was written: the broker never takes this one, by its place among the records.
+    /// None was written: the broker never takes this one, by its place among the records and those that were to follow.
     Refused(usize, ClientError),
     /// None was written, and the same can be tried again.
     NotWritten(ClientError),

@@ -38,6 +38,8 @@ pub struct AppStatus {
     pub assignments: u64,
     /// Whether it is closing.
     pub closing: bool,
+    /// Keys whose records follow dead letters (`consumer.follow_dead_letters`).
+    pub followed_keys: usize,
 }
 
 /// A topic that the app does not read.
@@ -150,8 +152,9 @@ impl AppHandle {
 
     /// How the app is; `None` when it does not run or does not answer within two seconds.
     pub async fn status(&self) -> Option<AppStatus> {
-        let Picture { engine, trouble, assignments, closing, .. } = self.picture().await?;
-        Some(AppStatus { engine, trouble, assignments, closing })
+        let Picture { engine, trouble, assignments, closing, followed: (followed_keys, _), .. } =
+            self.picture().await?;
+        Some(AppStatus { engine, trouble, assignments, closing, followed_keys })
     }
 
     pub(super) async fn picture(&self) -> Option<Picture> {

@@ -8,6 +8,7 @@ use crate::client_error::ClientError;
 use crate::dead_letter::DeadLetterWriter;
 use crate::driver::{Driver, LetterPath};
 use crate::engine::{CloseReport, StopReason};
+use crate::follow::read::OpenLetters;
 use crate::redriven::Redriven;
 
 use super::App;
@@ -64,6 +65,10 @@ impl App {
         let group = self.settings.group.clone();
         let dead_letters = DeadLetterWriter::connect(&self.kafka, self.service.clone(), group)
             .map_err(|error| failed(error, CloseReport::default()))?;
+        let consumer = &self.kafka.config.consumer;
+        let follows = consumer.follow_dead_letters.then(|| {
+            OpenLetters::new(self.kafka.clone(), self.settings.group.clone(), consumer.follow_max_letters)
+        });
         let measure = Measure::new(&self, dead_letters.producer());
         let member =
             self.kafka.transport.join(self.join).map_err(|error| failed(error, CloseReport::default()))?;
@@ -73,7 +78,10 @@ impl App {
             Some(_) => LetterPath::InTransaction(dead_letters),
         };
         let handlers = between(Arc::new(Redriven::new(self.routes, self.settings.group.clone())));
-        let driver = Driver::new(self.settings, member, handlers, letters, self.control);
+        let mut driver = Driver::new(self.settings, member, handlers, letters, self.control);
+        if let Some(open) = follows {
+            driver = driver.following(open);
+        }
         let ended = match measure {
             None => driver.run().await,
             Some(measure) => measure.watch(driver).await,

@@ -17,6 +17,7 @@ use super::{App, AppBuilder};
 mod batches;
 mod close;
 mod exactly_once;
+mod follow;
 mod layers;
 mod membership;
 mod outage;

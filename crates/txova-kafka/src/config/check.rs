@@ -8,7 +8,7 @@ use super::metrics::is_name;
 use super::problem::{Origin, Problem};
 use super::properties::owner;
 use super::settings::{Kind, SETTINGS, Setting, find, variable};
-use super::{Acks, Compression, KafkaConfig, SaslMechanism, Secret};
+use super::{Acks, Compression, Isolation, KafkaConfig, Order, SaslMechanism, Secret};
 use crate::transport::StartAt;
 
 /// Everything that is wrong.
@@ -290,6 +290,17 @@ impl Check<'_> {
                 "expected less than max_poll_interval_ms, {}: the group waits no longer",
                 consumer.max_poll_interval_ms
             ),
+        );
+        let follows = consumer.follow_dead_letters;
+        self.refuse_if(
+            follows && consumer.order != Order::Key,
+            "consumer.order",
+            "expected key: follow_dead_letters keeps the order of keys",
+        );
+        self.refuse_if(
+            follows && consumer.isolation != Isolation::ReadCommitted,
+            "consumer.isolation",
+            "expected read_committed: follow_dead_letters goes by what was really sent back",
         );
         self.refuse_if(
             consumer.breaker_keys > consumer.breaker_failures,

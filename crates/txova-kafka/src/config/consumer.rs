@@ -54,6 +54,12 @@ pub struct ConsumerConfig {
     /// The longest wait between two tries of a handler that is held back: so soon the end of an outage is seen. The handler's
     /// own "retry after" is kept where it is longer, and a try that hangs lasts for `processing_timeout_ms`.
     pub breaker_probe_max_ms: u64,
+    /// Whether later records of a key follow one that was dead-lettered by this group, without being handled, until it is
+    /// resolved: so order holds through repair. See [the page](crate::Router#dead-letters-that-are-followed).
+    pub follow_dead_letters: bool,
+    /// Open dead letters that are kept in mind for that; where there are more, nothing starts in partitions that have any,
+    /// and health says so. Each takes some 200 bytes.
+    pub follow_max_letters: usize,
     /// How long one attempt of a handler may take; after it, a transient failure.
     pub processing_timeout_ms: u64,
     /// A record that came to a handler so long ago and is not settled counts as stuck: the app is not ready and says which
@@ -115,6 +121,8 @@ impl Default for ConsumerConfig {
             breaker_keys: 3,
             breaker_share: 0.5,
             breaker_probe_max_ms: 1_000,
+            follow_dead_letters: false,
+            follow_max_letters: 100_000,
             processing_timeout_ms: 30_000,
             stuck_after_ms: 300_000,
             session_timeout_ms: 30_000,

@@ -37,6 +37,12 @@ impl KafkaConfig {
             &consumer.transaction_timeout_ms,
             "expected more than commit_interval_ms: a transaction is to be committed before it is aborted",
         );
+        refuse_if(
+            consumer.follow_dead_letters,
+            "consumer.follow_dead_letters",
+            &consumer.follow_dead_letters,
+            "expected false: what another member's open transaction hides could not be followed",
+        );
         ConfigError::unless_empty(problems)
     }
 }

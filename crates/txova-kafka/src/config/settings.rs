@@ -329,6 +329,8 @@ pub(super) static SETTINGS: &[Setting] = &[
         .breaker_share =
         share),
     number!(consumer.breaker_probe_max_ms, "ms", 1..=HOUR),
+    flag!(consumer.follow_dead_letters),
+    number!(consumer.follow_max_letters, "letters", 1..=100_000_000),
     number!(consumer.processing_timeout_ms, "ms", 1..=24 * HOUR),
     number!(consumer.stuck_after_ms, "ms", 1_000..=24 * HOUR),
     number!(consumer.session_timeout_ms, "ms", 1_000..=HOUR),

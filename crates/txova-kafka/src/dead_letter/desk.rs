@@ -23,7 +23,7 @@ use super::{LIBRARY_VERSION, instance, topics};
 use crate::client_error::{ClientError, ClientErrorKind};
 use crate::kafka::Kafka;
 use crate::record::OutgoingRecord;
-use crate::transport::{Ledger, LedgerError};
+use crate::transport::{Delivery, Ledger, LedgerEntry, LedgerError};
 
 /// How long others' transactions may hold up reading; the brokers end one whose process is gone within 30 s.
 const READABLE_WITHIN: Duration = Duration::from_secs(60);
@@ -124,7 +124,7 @@ impl Desk {
                 }
             };
             let act = Act { resolution: None, audit, record: None };
-            match desk.ledger.write(desk.records(&[act])?).await {
+            match desk.ledger.write(desk.entry(&Arc::new(vec![act]))?).await {
                 Ok(_) => return Ok(desk),
                 Err(LedgerError::Unknown(error)) => debug!(%error, "claiming {} once more", desk.topic),
                 Err(LedgerError::NotWritten(error) | LedgerError::Refused(_, error)) => {
@@ -152,7 +152,7 @@ impl Desk {
         for _ in 0..MOST_TRIES {
             self.ledger.take_over().await?;
             // What others have under way on the same topic hides what is behind it: the mark is behind everything.
-            match self.ledger.write(vec![resolutions::mark(&self.topic).into()]).await {
+            match self.ledger.write(vec![Arc::new(resolutions::mark(&self.topic))].into()).await {
                 Ok(places) => {
                     let mark = places.first().map_or(0, |place| place.offset);
                     self.wait_until_readable(mark).await?;
@@ -205,15 +205,16 @@ impl Desk {
     }
 
     /// Does all of it, or nothing. Answers once the brokers have it.
-    pub(crate) async fn write(&mut self, acts: &[Act]) -> Result<(), DeskError> {
+    pub(crate) async fn write(&mut self, acts: Vec<Act>) -> Result<(), DeskError> {
+        let acts = Arc::new(acts);
         self.claim.sequence += 1;
         let until = Instant::now() + PATIENCE;
         loop {
-            let error = match self.ledger.write(self.records(acts)?).await {
+            let error = match self.ledger.write(self.entry(&acts)?).await {
                 Ok(_) => return Ok(()),
                 Err(LedgerError::Refused(record, error)) => {
                     self.claim.sequence -= 1;
-                    return Err(match act_of(acts, record) {
+                    return Err(match act_of(&acts, record) {
                         Some(act) => DeskError::Refused(act, error),
                         None => DeskError::Client(error),
                     });
@@ -243,9 +244,9 @@ impl Desk {
     pub(crate) async fn close(self, result: &str) {
         let audit = self.audit("release", result);
         let records = resolutions::claim(&self.topic, None)
-            .and_then(|claim| Ok(vec![claim.into(), audit.outgoing()?.into()]));
+            .and_then(|claim| Ok(vec![Arc::new(claim), Arc::new(audit.outgoing()?)]));
         let written = match records {
-            Ok(records) => self.ledger.write(records).await.map(drop),
+            Ok(records) => self.ledger.write(records.into()).await.map(drop),
             Err(_) => Ok(()), // these are texts
         };
         if let Err(error) = written {
@@ -253,35 +254,52 @@ impl Desk {
         }
     }
 
-    fn records(&self, acts: &[Act]) -> Result<Vec<Arc<OutgoingRecord>>, DeskError> {
+    /// First the claim and what is sent back, then what is said about it, which tells where it went.
+    fn entry(&self, acts: &Arc<Vec<Act>>) -> Result<LedgerEntry, DeskError> {
         let until = Time::from_unix_ms(Time::now().unix_ms() + self.lease.as_millis() as i64);
         let claim = Claim { until, ..self.claim.clone() };
-        let mut records = Vec::with_capacity(1 + acts.len() * 3);
-        let mut write = || {
-            records.push(Arc::new(resolutions::claim(&self.topic, Some(&claim))?));
-            for act in acts {
-                records.extend(act.record.clone());
-                records
-                    .extend(act.resolution.as_ref().map(resolutions::resolution).transpose()?.map(Arc::new));
-                records.push(Arc::new(act.audit.outgoing()?));
-            }
-            Ok(())
-        };
-        match write() {
-            Ok(()) => Ok(records),
-            Err(error) => {
-                let error: serde_json::Error = error;
-                Err(ClientError::new(ClientErrorKind::Other, error.to_string()).into())
-            }
+        let mut records = vec![Arc::new(resolutions::claim(&self.topic, Some(&claim)).map_err(unwritable)?)];
+        records.extend(acts.iter().filter_map(|act| act.record.clone()));
+        if records.len() == 1 {
+            records.extend(said(acts, &[])?);
+            return Ok(records.into());
         }
+        let acts = Arc::clone(acts);
+        let then = move |places: &[Delivery]| said(&acts, places.get(1..).unwrap_or_default());
+        Ok(LedgerEntry { records, then: Some(Box::new(then)) })
     }
 }
 
-/// The act that a record belongs to; the first record is the claim.
+/// What is written about acts, whose records went to these places.
+fn said(acts: &[Act], places: &[Delivery]) -> Result<Vec<Arc<OutgoingRecord>>, ClientError> {
+    let mut places = places.iter();
+    let mut records = Vec::with_capacity(acts.len() * 2);
+    for act in acts {
+        let place = act.record.as_ref().and_then(|record| Some((record, places.next()?)));
+        let sent_to = place.map(|(record, at)| format!("{}/{}/{}", record.topic, at.partition, at.offset));
+        if let Some(resolution) = &act.resolution {
+            let resolution = Resolution { sent_to: sent_to.clone(), ..resolution.clone() };
+            records.push(Arc::new(resolutions::resolution(&resolution).map_err(unwritable)?));
+        }
+        let mut audit = act.audit.clone();
+        if let Some(sent_to) = sent_to.filter(|_| audit.result.is_empty()) {
+            audit.result = format!("sent to {sent_to}");
+        }
+        records.push(Arc::new(audit.outgoing().map_err(unwritable)?));
+    }
+    Ok(records)
+}
+
+fn unwritable(error: serde_json::Error) -> ClientError {
+    ClientError::new(ClientErrorKind::Other, error.to_string())
+}
+
+/// The act that a record belongs to; the first record is the claim, and what is sent back comes before what is said.
 fn act_of(acts: &[Act], record: usize) -> Option<usize> {
-    let mut first = 1;
-    acts.iter().position(|act| {
-        first += usize::from(act.record.is_some()) + usize::from(act.resolution.is_some()) + 1;
-        (1..first).contains(&record)
-    })
+    let of_each = |count: fn(&Act) -> usize| {
+        acts.iter().enumerate().flat_map(move |(at, act)| std::iter::repeat_n(at, count(act)))
+    };
+    let sent = of_each(|act| usize::from(act.record.is_some()));
+    let said = of_each(|act| usize::from(act.resolution.is_some()) + 1);
+    sent.chain(said).nth(record.checked_sub(1)?)
 }

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use txova_events::dlq::redrive;
 use txova_events::{DeadLetter, DecodeError, Time};
 
 /// The place of an entry on a dead-letter topic. Such a topic is only ever appended to, so the place names the entry for
@@ -105,6 +106,23 @@ pub(crate) fn origin_of(letter: &DeadLetter) -> String {
     format!("{}/{}/{}", letter.original_topic, letter.original_partition, letter.original_offset)
 }
 
+/// Where a letter's event stood before it was ever sent back: its offset in the partition of the letter's record.
+pub(crate) fn first_offset(letter: &DeadLetter) -> i64 {
+    let header = |name: &str| {
+        let mut named = letter.original_headers.iter().rev().filter(|(header, _)| header == name);
+        named.next().and_then(|(_, value)| std::str::from_utf8(value.as_deref()?).ok())
+    };
+    let at = (letter.original_topic.as_str(), letter.original_partition);
+    let first = header(redrive::ORIGIN).and_then(|origin| offset_at(origin, at));
+    first.unwrap_or(letter.original_offset)
+}
+
+/// The offset of `topic/partition/offset`, where that is of this partition.
+pub(crate) fn offset_at(origin: &str, (topic, partition): (&str, i32)) -> Option<i64> {
+    let place: EntryPlace = origin.parse().ok()?; // spelt alike
+    (*place.topic == *topic && place.partition == partition).then_some(place.offset)
+}
+
 /// What was decided about an entry, by whom, when and why: the value of a record on `txova.dlq.resolutions`, in JSON.
 ///
 /// A field that a writer left out is empty.
@@ -134,6 +152,9 @@ pub struct Resolution {
     pub at: Option<Time>,
     /// How often the record was tried, replays counted.
     pub attempts: u32,
+    /// Where the record was sent back to, as `topic/partition/offset`; `None` where it was handled in the process that
+    /// replayed it, or where an older library wrote this.
+    pub sent_to: Option<String>,
     /// What the handler had to say where it settled the record without handling it.
     pub skipped: Option<String>,
     /// The version of the library that wrote this.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tracing::warn;
-use txova_events::{DeadLetter, DecodeError, topics};
+use txova_events::{DeadLetter, topics};
 
 use super::entry::{DeadLetterEntry, EntryPlace, Resolution, origin_of};
 use super::resolutions::Decisions;
@@ -105,12 +105,16 @@ pub(crate) async fn scan(
 ) -> Result<(), ClientError> {
     // The ends come before the resolutions are read, so that each entry comes with what was last decided about it.
     let ranges = ranges(kafka, there.dead_letter_topics(origins)).await?;
-    let mut decided = Decisions::read(kafka, there).await?.entries;
+    let mut decided = Decisions::read(kafka, there).await?;
     read_ranges(kafka, ranges, |at, record| {
         let place =
             EntryPlace { topic: Arc::clone(&at.topic), partition: at.partition, offset: record.offset };
         let letter = DeadLetter::decode(record.value.as_deref().unwrap_or_default());
-        let resolution = decided.remove(&place).filter(|resolution| is_about(resolution, &place, &letter));
+        let is_about_it = |resolution: &Resolution| match &letter {
+            Ok(letter) => is_about(resolution, &place, letter.event_id(), &origin_of(letter)),
+            Err(_) => true,
+        };
+        let resolution = decided.take_of(&place).filter(is_about_it);
         each(DeadLetterEntry { place, letter, resolution }, record);
     })
     .await
@@ -118,17 +122,11 @@ pub(crate) async fn scan(
 
 /// Where a dead-letter topic was deleted and made again, the places of its entries come again with other letters, for which
 /// nothing was decided.
-pub(crate) fn is_about(
-    resolution: &Resolution,
-    place: &EntryPlace,
-    letter: &Result<DeadLetter, DecodeError>,
-) -> bool {
-    let Ok(letter) = letter else { return true };
+pub(crate) fn is_about(resolution: &Resolution, place: &EntryPlace, event_id: &str, origin: &str) -> bool {
     let agrees = |noted: &str, found: &str| noted.is_empty() || noted == found;
-    let agrees =
-        agrees(&resolution.event_id, letter.event_id()) && agrees(&resolution.origin, &origin_of(letter));
+    let agrees = agrees(&resolution.event_id, event_id) && agrees(&resolution.origin, origin);
     if !agrees {
-        warn!(entry = %place, event_id = letter.event_id(), resolved = resolution.event_id,
+        warn!(entry = %place, event_id, resolved = resolution.event_id,
             "what was decided at this place is about another letter, and does not count");
     }
     agrees
@@ -156,7 +154,7 @@ async fn ranges(kafka: &Kafka, topics: Vec<(String, i32)>) -> Result<Vec<ReadRan
     Ok(ranges.filter(|range| range.start < range.end).collect())
 }
 
-pub(super) async fn read_ranges(
+pub(crate) async fn read_ranges(
     kafka: &Kafka,
     ranges: Vec<ReadRange>,
     mut each: impl FnMut(&TopicPartition, Record),

@@ -48,7 +48,8 @@ pub struct Claim {
 /// What was decided last, as far as it was read.
 #[derive(Default)]
 pub(crate) struct Decisions {
-    pub entries: HashMap<EntryPlace, Resolution>,
+    /// As bytes, of which there may be hundreds of thousands.
+    entries: HashMap<EntryPlace, Bytes>,
     pub claims: HashMap<String, Claim>,
     /// Of the dead-letter topics, so that each is there once.
     topics: Vec<Arc<str>>,
@@ -64,6 +65,20 @@ impl Decisions {
             decisions.go_on(kafka).await?;
         }
         Ok(decisions)
+    }
+
+    pub(crate) fn of(&self, place: &EntryPlace) -> Option<Resolution> {
+        self.entries.get(place).map(|value| decode(value))
+    }
+
+    /// As [`Self::of`], and forgets it.
+    pub(crate) fn take_of(&mut self, place: &EntryPlace) -> Option<Resolution> {
+        self.entries.remove(place).map(|value| decode(&value))
+    }
+
+    /// Lets go of what was read, where it has been looked at: there may be much of it.
+    pub(crate) fn forget_entries(&mut self) {
+        self.entries = HashMap::new();
     }
 
     /// What came since.
@@ -106,20 +121,29 @@ impl Decisions {
             Some(topic) => place.topic = Arc::clone(topic),
             None => self.topics.push(Arc::clone(&place.topic)),
         }
-        match record.value.as_deref() {
+        match &record.value {
             None => drop(self.entries.remove(&place)),
-            Some(value) => drop(self.entries.insert(place, decode(value))),
+            Some(value) => drop(self.entries.insert(place, value.clone())),
         }
     }
 }
 
+/// Behind everything that was decided so far; 0 where there is no such topic yet.
+pub(crate) async fn decisions_end(kafka: &Kafka) -> Result<i64, ClientError> {
+    if Topics::look(kafka).await?.partitions(TOPIC).is_none() {
+        return Ok(0);
+    }
+    let ends = kafka.transport.watermarks(vec![partition()], ANSWER_TIMEOUT).await?;
+    Ok(ends.first().map_or(0, |ends| ends.high))
+}
+
 /// Where it is all written.
-pub(super) fn partition() -> TopicPartition {
+pub(crate) fn partition() -> TopicPartition {
     TopicPartition::new(TOPIC, 0)
 }
 
 /// What cannot be read must not be taken for undecided: the entry is left alone until somebody has looked.
-fn decode(value: &[u8]) -> Resolution {
+pub(crate) fn decode(value: &[u8]) -> Resolution {
     serde_json::from_slice(value).unwrap_or_else(|error| Resolution {
         state: ResolutionState::Other(format!("unreadable: {error}")),
         ..Resolution::default()

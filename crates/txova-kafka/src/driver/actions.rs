@@ -18,6 +18,10 @@ impl Driver {
             let Some(action) = self.engine.next_action(now) else { return false };
             match action {
                 Action::Start(start) => {
+                    if let Some(outcome) = self.follow_verdict(&start) {
+                        self.outcome(start.ticket, outcome);
+                        continue;
+                    }
                     let token = self.token(&start.partition);
                     let ticket = start.ticket;
                     let outgoing = self.outputs.as_mut().map(|outputs| outputs.begin(&start));
@@ -27,10 +31,15 @@ impl Driver {
                     }
                     if let Some(outcome) = self.handlers.start(start, outgoing, group, token) {
                         now = self.clock.now();
-                        self.outcome(ticket, outcome, now);
+                        self.outcome(ticket, outcome);
                     }
                 }
                 Action::StartBatch(starts) => {
+                    if let Some(outcome) = self.follow_verdict_of_batch(&starts) {
+                        let tickets: Vec<_> = starts.iter().map(|start| start.ticket).collect();
+                        self.batch_outcome(&tickets, outcome);
+                        continue;
+                    }
                     let token = starts.first().map(|start| self.token(&start.partition)).unwrap_or_default();
                     let mut outputs = self.outputs.as_mut();
                     let outgoing = |start: Start<Record>| {
@@ -95,6 +104,7 @@ impl Driver {
 
     fn dead_letter(&mut self, order: DeadLetterOrder<Record>) {
         let ticket = order.ticket;
+        self.follow_writing(&order);
         match &self.dead_letters {
             LetterPath::InTransaction(letters) => {
                 let (partition, offset) = (order.partition.clone(), order.record.offset);

@@ -9,7 +9,7 @@ use super::{Assigned, Driver};
 use crate::client_error::{ClientError, ClientErrorKind};
 use crate::engine::StopReason;
 use crate::record::TopicPartition;
-use crate::transport::{Command, Commit, GroupEvent};
+use crate::transport::{Assignment, Command, Commit, GroupEvent};
 
 impl Driver {
     pub(super) fn event(&mut self, event: Option<GroupEvent>) {
@@ -28,8 +28,13 @@ impl Driver {
                         outputs.assigned(&assignment.partition, epoch);
                     }
                 }
+                let start = |of: &Assignment| of.committed.as_ref().map(|committed| committed.offset);
+                let starts: Vec<_> = partitions.iter().map(|of| (of.partition.clone(), start(of))).collect();
                 for (partition, error) in self.engine.assigned(epoch, partitions, now) {
                     warn!(%partition, %error, "the metadata of a commit is ignored: records may come again");
+                }
+                for (partition, start) in starts {
+                    self.follow_assigned(&partition, start);
                 }
             }
             Some(GroupEvent::Revoked { .. }) if broken(Mutation::IgnoresRevoked) => {}
@@ -106,6 +111,7 @@ impl Driver {
 
     fn forget(&mut self, partitions: &[TopicPartition]) {
         for partition in partitions {
+            self.follow_over(partition);
             if let Some(assigned) = self.assigned.remove(partition).filter(|_| !broken(Mutation::NeverTells))
             {
                 assigned.token.cancel();

@@ -60,6 +60,10 @@ pub(crate) enum Mutation {
     RunsTheHeld,
     /// The engine does not hear of an operator's pause.
     IgnoresPauses,
+    /// Records are handled in follow mode though an earlier one of their key is an open dead letter.
+    FollowsNothing,
+    /// Records start in follow mode before it is known what they follow.
+    StartsUnread,
 }
 
 #[cfg(not(test))]

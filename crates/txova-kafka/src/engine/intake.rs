@@ -89,10 +89,7 @@ impl<R: Clone> Engine<R> {
         incoming: Incoming<R>,
         now: Now,
     ) -> Offered<R> {
-        let is_last = self.partitions.get(self.last_offered).is_some_and(|last| last.name == *name);
-        let found = if is_last { Some(self.last_offered) } else { self.by_name.get(name).copied() };
-        let Some(slot) = found else { return Offered::Stale };
-        self.last_offered = slot;
+        let Some(&slot) = self.by_name.get(name) else { return Offered::Stale };
         let has_room = self.has_room(incoming.bytes);
         let Some(partition) = self.partitions.get_mut(slot) else { return Offered::Stale };
         let stale = partition.epoch != epoch && !broken(Mutation::TakesRecordsOfOldEpochs);
@@ -108,9 +105,10 @@ impl<R: Clone> Engine<R> {
             }
             // The committed offset was out of range and the client began anew before it: nothing taken is at stake.
             let (paused, by_operator) = (partition.paused, partition.by_operator);
+            let on_hold = partition.on_hold.take();
             *partition =
                 Partition::new(name.clone(), partition.topic, epoch, Some(offset), OffsetMap::default());
-            (partition.paused, partition.by_operator) = (paused, by_operator);
+            (partition.paused, partition.by_operator, partition.on_hold) = (paused, by_operator, on_hold);
             partition.changed = true;
         }
         let again = partition.window.next_offset().is_some_and(|next| offset < next);

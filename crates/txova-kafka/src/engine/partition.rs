@@ -38,6 +38,8 @@ pub(super) struct Partition {
     pub failing: BTreeSet<(i64, u32)>,
     /// Why nothing starts here: its dead letters are not taken.
     pub pinned: Option<Pinned>,
+    /// Since when nothing starts here because whoever drives the engine says so, and why.
+    pub on_hold: Option<(Moment, String)>,
     /// Being given back: nothing starts any more.
     pub draining: bool,
     pub paused: bool,
@@ -99,6 +101,7 @@ impl Partition {
             restored: Restored::new(map),
             failing: BTreeSet::new(),
             pinned: None,
+            on_hold: None,
             draining: false,
             paused: false,
             by_operator: false,
@@ -118,6 +121,7 @@ impl Partition {
         (!self.draining || broken(Mutation::StartsWhileLeaving))
             && (self.pinned.is_none() || broken(Mutation::StartsWhilePinned))
             && (!self.by_operator || broken(Mutation::StartsWhilePaused))
+            && self.on_hold.is_none()
     }
 }
 

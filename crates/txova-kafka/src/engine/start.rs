@@ -6,6 +6,7 @@ use super::mutation::{Mutation, broken};
 use super::partition::{Partition, Ready};
 use super::time::Now;
 use super::{Action, Engine, Start, State, Ticket};
+use crate::record::TopicPartition;
 
 impl<R: Clone> Engine<R> {
     /// Nothing of its lane is before it any more. In a batch whose outcome is being heard, its own is still to come.
@@ -41,6 +42,25 @@ impl<R: Clone> Engine<R> {
         if let Some(partition) = self.partitions.get_mut(slot) {
             partition.ready.push_back(run);
         }
+        self.enter_rotation(slot);
+    }
+
+    /// Nothing more starts in this partition until it is let go.
+    pub(crate) fn hold(&mut self, name: &TopicPartition, why: String, now: Now) {
+        let partition = self.by_name.get(name).and_then(|slot| self.partitions.get_mut(*slot));
+        if let Some(partition) = partition {
+            let since = partition.on_hold.take().map_or(now.at, |(since, _)| since);
+            partition.on_hold = Some((since, why));
+        }
+    }
+
+    /// What waits in a held partition may start.
+    pub(crate) fn let_go(&mut self, name: &TopicPartition) {
+        let Some(&slot) = self.by_name.get(name) else { return };
+        if let Some(partition) = self.partitions.get_mut(slot) {
+            partition.on_hold = None;
+        }
+        self.breakers.unblock();
         self.enter_rotation(slot);
     }
 

@@ -90,7 +90,8 @@ pub struct PartitionStatus {
     pub paused: bool,
     /// Whether an operator has paused it, alone or with all.
     pub paused_by_operator: bool,
-    /// Since when and why nothing starts here, if so: its dead letters are not taken.
+    /// Since when and why nothing starts here, if so: its dead letters are not taken, or it is not known which of its keys
+    /// have open ones (`consumer.follow_dead_letters`).
     pub pinned: Option<(Duration, String)>,
     /// The record that holds the commit position.
     pub oldest: Option<Stuck>,
@@ -154,10 +155,11 @@ impl<R: Clone> Engine<R> {
             running: partition.running,
             paused: partition.paused,
             paused_by_operator: partition.by_operator,
-            pinned: partition
-                .pinned
-                .as_ref()
-                .map(|pinned| (now.since(pinned.since), pinned.error.to_string())),
+            pinned: match (&partition.pinned, &partition.on_hold) {
+                (Some(pinned), _) => Some((now.since(pinned.since), pinned.error.to_string())),
+                (None, Some((since, why))) => Some((now.since(*since), why.clone())),
+                (None, None) => None,
+            },
             oldest,
         })
     }

@@ -46,7 +46,7 @@ impl Run {
             }
             acts.push(decided);
         }
-        if let Err(error) = desk.write(&acts).await {
+        if let Err(error) = desk.write(acts).await {
             let topic = piece.first().map(|pick| pick.place.topic.to_string()).unwrap_or_default();
             return Err((self.stopped("writing down what was decided", &topic, error), piece));
         }
@@ -100,7 +100,7 @@ pub(super) async fn import(
                     Act { resolution: None, audit, record: Some(outgoing(letter).into()) }
                 })
                 .collect();
-            match desk.write(&acts).await {
+            match desk.write(acts).await {
                 Ok(()) => {}
                 Err(DeskError::Refused(at, error)) => {
                     let which = piece.get(at).map(origin_of).unwrap_or_default();

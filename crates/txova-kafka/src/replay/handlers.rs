@@ -56,7 +56,7 @@ impl Run {
             .iter()
             .map(|(pick, picked)| self.act(desk, (pick, picked), ("try", String::new()), None))
             .collect();
-        if let Err(error) = desk.write(&announced).await {
+        if let Err(error) = desk.write(announced).await {
             let topic = letters.front().map(|(pick, _)| pick.place.topic.to_string()).unwrap_or_default();
             let stop = self.stopped("announcing what will be tried", &topic, error);
             return Err((stop, unreached(letters)));
@@ -120,7 +120,7 @@ impl Run {
             resolution.attempts = picked.number();
             resolution.skipped = skipped.clone();
         }
-        match desk.write(&[act]).await {
+        match desk.write(vec![act]).await {
             Ok(()) => {
                 match skipped {
                     None => self.report.replayed += 1,
@@ -157,7 +157,7 @@ impl Run {
     ) -> Result<(), Stop> {
         let act = self.act(desk, (pick, picked), ("replay", format!("failed: {error}")), None);
         self.failed(picked, error);
-        let written = desk.write(&[act]).await;
+        let written = desk.write(vec![act]).await;
         written.map_err(|error| self.stopped("recording what failed", &pick.place.topic, error))
     }
 }

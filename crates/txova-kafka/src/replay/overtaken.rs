@@ -52,15 +52,13 @@ pub(super) async fn find(
     for pick in picks {
         let origin = &pick.origin;
         let is_known = |partitions: i32| (0..partitions).contains(&origin.partition);
-        let Ok(picked) = pick.letter() else { continue };
-        let Some(key) =
-            picked.letter.original_key.filter(|_| there.partitions(&origin.topic).is_some_and(is_known))
+        let Some(key) = pick.key.as_deref().filter(|_| there.partitions(&origin.topic).is_some_and(is_known))
         else {
             continue; // a Go service's letter does not say where it is from
         };
         let of = (Arc::clone(&pick.group), TopicPartition::new(Arc::clone(&origin.topic), origin.partition));
         let letters = letters.entry(of).or_default();
-        letters.oldest.entry(key).or_insert_with(|| (origin.offset, pick.place.clone())); // picks are in order
+        letters.oldest.entry(key.to_vec()).or_insert_with(|| (origin.offset, pick.place.clone())); // picks are in order
     }
     let mut partitions: Vec<_> = letters.into_iter().collect();
     partitions.sort_by(|(a, _), (b, _)| a.cmp(b));

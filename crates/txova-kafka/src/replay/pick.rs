@@ -7,24 +7,36 @@ use bytes::Bytes;
 use txova_events::{DeadLetter, topics};
 
 use crate::dead_letter::list::{Topics, scan};
-use crate::dead_letter::{DeadLetterEntry, EntryPlace, ResolutionState, origin_of};
+use crate::dead_letter::{DeadLetterEntry, EntryPlace, ResolutionState, first_offset, origin_of};
 use crate::record::TopicPartition;
 use crate::router::Routes;
 
+use super::bodies::Bodies;
 use super::letter::Picked;
 use super::run::doing;
 use super::{Plan, Replay, ReplayError, ReplayReport, UnreadableEntry};
 
-/// A letter that was picked, as light as it can be: there may be hundreds of thousands.
+/// A letter that was picked, as light as it can be: there may be millions.
 pub(super) struct Pick {
     pub place: EntryPlace,
     pub origin: Origin,
+    /// Where its event stood before it was ever sent back: what came first is taken up first.
+    pub first: i64,
     /// The consumer group it is for.
     pub group: Arc<str>,
-    value: Bytes,
+    /// It is no letter, as far as can be read.
+    pub is_unreadable: bool,
+    /// Empty where nobody knows.
+    pub event_id: Box<str>,
+    /// The record's key; `None` where nobody knows.
+    pub key: Option<Box<[u8]>>,
+    /// The letter's size.
+    pub bytes: usize,
+    /// The letter, while it is in memory.
+    pub value: Option<Bytes>,
 }
 
-/// Where the record of a letter was, in the order in which letters are taken up.
+/// Where the record of a letter was.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Origin {
     pub topic: Arc<str>,
@@ -33,10 +45,16 @@ pub(super) struct Origin {
 }
 
 impl Pick {
-    /// Reads the letter once more.
+    /// Reads the letter once more, where it is in memory.
     pub(super) fn letter(&self) -> Result<Picked, String> {
-        let letter = DeadLetter::decode(&self.value).map_err(|error| error.to_string())?;
+        let value = self.value.as_deref().ok_or("it is no longer there")?;
+        let letter = DeadLetter::decode(value).map_err(|error| error.to_string())?;
         Ok(Picked { place: self.place.clone(), letter })
+    }
+
+    /// In which order letters are taken up.
+    fn turn(&self) -> impl Ord + '_ {
+        (&self.origin.topic, self.origin.partition, self.first, self.origin.offset, &self.place)
     }
 }
 
@@ -100,7 +118,7 @@ impl Picker<'_> {
             false => there.dead_letter_topics(origins).into_iter().map(|(topic, _)| topic).collect(),
         };
         let mut planned = self.replay.plan.as_ref().map(Plan::by_place);
-        let mut names = Names::default();
+        let (mut names, mut bodies) = (Names::default(), Bodies::default());
         let read = scan(kafka, there, origins, |entry, record| {
             if let (Ok(letter), false) = (&entry.letter, entry.is_replayed())
                 && let Some(group) = &letter.consumer_group
@@ -108,12 +126,16 @@ impl Picker<'_> {
                 picks.unhandled.note(letter, group, &mut names);
             }
             let value = record.value.unwrap_or_default();
-            picks.picks.extend(self.look(entry, value, &mut planned, &mut names, &mut picks.report));
+            let mut picked = self.look(entry, value, &mut planned, &mut names, &mut picks.report);
+            if let Some(pick) = &mut picked {
+                bodies.keep(pick);
+            }
+            picks.picks.extend(picked);
         });
         read.await.map_err(doing("reading the dead letters"))?;
         picks.report.gone = planned.into_iter().flatten().map(|(place, _)| place).collect();
         picks.report.gone.sort();
-        picks.picks.sort_by(|a, b| a.origin.cmp(&b.origin).then_with(|| a.place.cmp(&b.place)));
+        picks.picks.sort_by(|a, b| a.turn().cmp(&b.turn()));
         Ok(picks)
     }
 
@@ -160,12 +182,24 @@ impl Picker<'_> {
         }
         let count = match self.sift(&entry) {
             Ok(group) => {
-                let origin = match &entry.letter {
-                    Ok(letter) => names.origin(letter),
-                    Err(_) => names.place(&entry.place),
+                let (origin, first, event_id, key) = match &entry.letter {
+                    Ok(letter) => {
+                        let key = letter.original_key.as_deref().map(Box::from);
+                        (names.origin(letter), first_offset(letter), letter.event_id().into(), key)
+                    }
+                    Err(_) => (names.place(&entry.place), entry.place.offset, Box::default(), None),
                 };
-                let (place, group) = (entry.place, names.name(&group));
-                return Some(Pick { place, origin, group, value });
+                return Some(Pick {
+                    origin,
+                    first,
+                    group: names.name(&group),
+                    is_unreadable: entry.letter.is_err(),
+                    event_id,
+                    key,
+                    bytes: value.len(),
+                    value: Some(value),
+                    place: entry.place,
+                });
             }
             Err(Reason::Unnamed) => &mut report.unnamed,
             Err(Reason::OtherGroup) => &mut report.other_groups,

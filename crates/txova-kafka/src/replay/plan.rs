@@ -8,8 +8,8 @@ use txova_events::{DeadLetter, Time, topics};
 
 use crate::dead_letter::{EntryPlace, origin_of};
 
-use super::pick::Picks;
-use super::{Overtaken, ReplayError, ReplayReport};
+use super::pick::Pick;
+use super::{Overtaken, ReplayReport};
 
 /// What a replay would do: the exact set of letters, with a histogram of why they failed. It is data, to be kept as JSON
 /// and done later: [`Replay::plan`](super::Replay::plan).
@@ -102,27 +102,26 @@ impl Histogram {
 }
 
 impl Plan {
-    pub(super) fn of(picks: Picks, most: usize, overtaken: Vec<Overtaken>) -> Result<Self, ReplayError> {
-        let mut histogram = Histogram::default();
-        let mut entries = Vec::with_capacity(picks.picks.len().min(most));
-        let mut left_out = counts(&picks.report);
-        let over = picks.picks.len().saturating_sub(most) as u64;
-        if over > 0 {
-            left_out.insert("beyond the limit".to_owned(), over);
+    pub(super) fn new(report: &ReplayReport, beyond: usize, overtaken: Vec<Overtaken>) -> Self {
+        let mut left_out = counts(report);
+        if beyond > 0 {
+            left_out.insert("beyond the limit".to_owned(), beyond as u64);
         }
-        for pick in picks.picks.into_iter().take(most) {
-            let Ok(picked) = pick.letter() else { continue }; // it was readable a moment ago
-            histogram.add(&picked.letter);
-            entries.push(PlannedEntry {
-                entry: pick.place,
-                origin: origin_of(&picked.letter),
-                event_id: picked.letter.event_id().to_owned(),
-                event_type: picked.letter.event_type().to_owned(),
-                group: pick.group.to_string(),
-                fingerprint: picked.letter.fingerprint().into_owned(),
-            });
-        }
-        Ok(Self { made_at: Some(Time::now()), reasons: histogram.reasons(), overtaken, left_out, entries })
+        Self { made_at: Some(Time::now()), overtaken, left_out, ..Self::default() }
+    }
+
+    /// A letter that was read for it; one that is no longer there is left out.
+    pub(super) fn add(&mut self, pick: Pick, histogram: &mut Histogram) {
+        let Ok(picked) = pick.letter() else { return };
+        histogram.add(&picked.letter);
+        self.entries.push(PlannedEntry {
+            entry: pick.place,
+            origin: origin_of(&picked.letter),
+            event_id: picked.letter.event_id().to_owned(),
+            event_type: picked.letter.event_type().to_owned(),
+            group: pick.group.to_string(),
+            fingerprint: picked.letter.fingerprint().into_owned(),
+        });
     }
 
     /// What must be found at each place.

@@ -69,7 +69,7 @@ impl Run {
     async fn write_all(&mut self, desk: &mut Desk, ready: &mut [Ready]) -> Result<(), Stop> {
         loop {
             let acts: Vec<Act> = ready.iter().map(|ready| ready.act.clone()).collect();
-            match desk.write(&acts).await {
+            match desk.write(acts).await {
                 Ok(()) => break,
                 Err(DeskError::Refused(at, error))
                     if ready.get(at).is_some_and(|it| it.act.record.is_some()) =>
@@ -113,11 +113,7 @@ impl Run {
         let record = record.and_then(|record| picked.changed(record, self.replay.transform.as_ref()));
         match record.and_then(|record| self.outgoing(&pick, &picked, record)) {
             Ok(record) => {
-                let result = match record.partition {
-                    Some(partition) => format!("sent to {}/{partition}", record.topic),
-                    None => format!("sent to {}", record.topic),
-                };
-                let act = ("redrive", result);
+                let act = ("redrive", String::new()); // where to is told when it is there
                 let mut act = self.act(desk, (&pick, &picked), act, Some(ResolutionState::Replayed));
                 act.record = Some(record.into());
                 Ready { pick, picked, act, fate: Fate::SentBack }

@@ -20,7 +20,8 @@ use super::handlers::Handlers;
 use super::letter::Picked;
 use super::pace::Pace;
 use super::pick::{Pick, Picker, Picks};
-use super::{FailedReplay, Plan, Replay, ReplayError, ReplayReport, overtaken};
+use super::plan::Histogram;
+use super::{FailedReplay, Plan, Replay, ReplayError, ReplayReport, bodies, overtaken};
 
 /// How long a claim outlives what was written last, beside the time one letter may take.
 const LEASE: Duration = Duration::from_secs(30);
@@ -61,7 +62,8 @@ pub(super) enum Stop {
 }
 
 impl Run {
-    pub(super) fn in_process(app: &App, replay: Replay) -> Self {
+    pub(super) fn in_process(app: &App, mut replay: Replay) -> Self {
+        replay.key_order |= app.kafka.config.consumer.follow_dead_letters;
         let work = Work::Handlers(Box::new(Handlers::of(app)));
         Self::new(&app.kafka, replay, work, app.topics().to_vec(), &app.service)
     }
@@ -91,11 +93,20 @@ impl Run {
     }
 
     pub(super) async fn plan(mut self) -> Result<Plan, ReplayError> {
-        let picks = self.pick().await?;
-        let first = picks.picks.get(..self.replay.max_letters.min(picks.picks.len())).unwrap_or_default();
-        let overtaken = overtaken::find(&self.kafka, &self.there, first, &picks.unhandled).await;
+        let Picks { mut picks, report, unhandled } = self.pick().await?;
+        let beyond = picks.split_off(self.replay.max_letters.min(picks.len())).len();
+        let overtaken = overtaken::find(&self.kafka, &self.there, &picks, &unhandled).await;
         let overtaken = overtaken.map_err(doing("looking for newer events"))?;
-        Plan::of(picks, self.replay.max_letters, overtaken)
+        let mut plan = Plan::new(&report, beyond, overtaken);
+        let mut histogram = Histogram::default();
+        while !picks.is_empty() {
+            let count = bodies::fill(&self.kafka, &mut picks).await;
+            let later = picks.split_off(count.map_err(doing("reading the dead letters"))?);
+            picks.into_iter().for_each(|pick| plan.add(pick, &mut histogram));
+            picks = later;
+        }
+        plan.reasons = histogram.reasons();
+        Ok(plan)
     }
 
     pub(super) async fn run(mut self) -> Result<ReplayReport, ReplayError> {
@@ -181,7 +192,8 @@ impl Run {
             Err(error) => return Err((self.stopped("claiming the dead letters", &topic, error), picks)),
         };
         let picks = self.still_there(&desk, picks);
-        let result = self.pieces(&mut desk, picks).await;
+        desk.decisions.forget_entries();
+        let result = self.stretches(&mut desk, &topic, picks).await;
         desk.close(&format!("{} done, {} failed", self.report.done(), self.report.failed.len())).await;
         result
     }
@@ -195,15 +207,37 @@ impl Run {
             _ => *state == ResolutionState::Open,
         };
         let (still, decided): (Vec<Pick>, Vec<Pick>) = picks.into_iter().partition(|pick| {
-            let decision = desk.decisions.entries.get(&pick.place);
-            let decision = decision.filter(|decision| {
-                let letter = pick.letter().map(|picked| picked.letter);
-                letter.map_or(true, |letter| is_about(decision, &pick.place, &Ok(letter)))
+            let decision = desk.decisions.of(&pick.place).filter(|decision| {
+                let origin = &pick.origin;
+                let origin = format!("{}/{}/{}", origin.topic, origin.partition, origin.offset);
+                pick.is_unreadable || is_about(decision, &pick.place, &pick.event_id, &origin)
             });
             decision.map_or_else(|| wanted(&ResolutionState::Open), |decision| wanted(&decision.state))
         });
         self.report.resolved_before += decided.len() as u64;
         still
+    }
+
+    /// As many at a time as there is memory for.
+    async fn stretches(
+        &mut self,
+        desk: &mut Desk,
+        topic: &str,
+        mut picks: Vec<Pick>,
+    ) -> Result<(), (Stop, Vec<Pick>)> {
+        while !picks.is_empty() {
+            let later = match bodies::fill(&self.kafka, &mut picks).await {
+                Ok(count) => picks.split_off(count),
+                Err(error) => {
+                    return Err((self.stopped("reading the dead letters", topic, error.into()), picks));
+                }
+            };
+            if let Err((stop, unreached)) = self.pieces(desk, picks).await {
+                return Err((stop, unreached.into_iter().chain(later).collect()));
+            }
+            picks = later;
+        }
+        Ok(())
     }
 
     async fn pieces(&mut self, desk: &mut Desk, picks: Vec<Pick>) -> Result<(), (Stop, Vec<Pick>)> {
@@ -354,8 +388,7 @@ impl Work {
     fn piece(&self) -> usize {
         match self {
             Self::Handlers(_) => 50,
-            Self::Redrive => 1_000,
-            Self::Decide(_) => 1_000,
+            Self::Redrive | Self::Decide(_) => 5_000,
         }
     }
 

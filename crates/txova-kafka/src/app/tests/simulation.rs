@@ -26,7 +26,7 @@ use self::world::World;
 const SEEDS: u64 = 100;
 
 /// What must have happened somewhere: worlds where nothing happens prove nothing.
-const EVENTS: [&str; 39] = [
+const EVENTS: [&str; 40] = [
     "app paused",
     "batch",
     "broker away",
@@ -50,6 +50,7 @@ const EVENTS: [&str; 39] = [
     "failed with its batch",
     "fetch delayed",
     "fetched again",
+    "followed",
     "handled",
     "held back",
     "held back in its batch",

@@ -6,12 +6,11 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
-use super::super::{Commit, CommitError, Delivery, Ledger, LedgerError, Transactions};
+use super::super::{Commit, CommitError, Delivery, Ledger, LedgerEntry, LedgerError, Transactions};
 use super::config::Settings;
 use super::own_thread;
 use super::transaction::{Ended, TransactionalProducer};
 use crate::client_error::{ClientError, ClientErrorKind};
-use crate::record::OutgoingRecord;
 
 /// After this the brokers end a transaction whose process is gone; the longest a call takes, too.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -46,10 +45,7 @@ impl Ledger for LibrdkafkaLedger {
         .boxed()
     }
 
-    fn write(
-        &self,
-        records: Vec<Arc<OutgoingRecord>>,
-    ) -> BoxFuture<'static, Result<Vec<Delivery>, LedgerError>> {
+    fn write(&self, entry: LedgerEntry) -> BoxFuture<'static, Result<Vec<Delivery>, LedgerError>> {
         let (id, slot) = (self.transactions.id.clone(), Arc::clone(&self.producer));
         let written = own_thread::call("txova-kafka-ledger", move || {
             let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
@@ -60,8 +56,9 @@ impl Ledger for LibrdkafkaLedger {
                     message,
                 ))));
             };
-            let (result, is_broken) = match producer.transact(&Commit { entries: Vec::new(), records }, None)
-            {
+            let LedgerEntry { records, then } = entry;
+            let commit = Commit { entries: Vec::new(), records };
+            let (result, is_broken) = match producer.transact(&commit, then, None) {
                 Ended::Committed(places) => (Ok(places), false),
                 Ended::Aborted(CommitError { error, refused: Some(at) }) => {
                     (Err(LedgerError::Refused(at, error)), false)

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::producer::Producer as _;
 
-use super::super::{Commit, CommitError, Delivery, NotTaken, Producer as _, Transactions, Undelivered};
+use super::super::{Commit, CommitError, Delivery, NotTaken, Producer as _, Then, Transactions, Undelivered};
 use super::committer::{native, place};
 use super::config::Settings;
 use super::errors;
@@ -56,14 +56,20 @@ impl TransactionalProducer {
         taken.map_err(|failed| self.error("taking it over", &failed))
     }
 
-    /// Writes the records, commits the entries in the name of the member where there is one, or does neither.
-    pub(super) fn transact(&self, commit: &Commit, membership: Option<&Membership>) -> Ended {
+    /// Writes the records and what `then` has to say of them, commits the entries in the name of the member where there is
+    /// one, or does nothing of it.
+    pub(super) fn transact(
+        &self,
+        commit: &Commit,
+        then: Option<Then>,
+        membership: Option<&Membership>,
+    ) -> Ended {
         let client = self.producer.client();
         if let Err(error) = client.begin_transaction() {
             return Ended::Broken(self.error("beginning", &failed(error)).into());
         }
         let until = Instant::now() + self.limit;
-        let written = match self.write(&commit.records, until) {
+        let written = match self.write_all(&commit.records, then, until) {
             Ok(written) => written,
             Err(error) => return self.abort(error),
         };
@@ -103,6 +109,23 @@ impl TransactionalProducer {
         let client = self.producer.client();
         let sent = again(until, |left| raw::send_offsets(client, &list, membership, left));
         Ok(sent.map_err(|failed| self.error(&at(), &failed))?)
+    }
+
+    fn write_all(
+        &self,
+        records: &[Arc<OutgoingRecord>],
+        then: Option<Then>,
+        until: Instant,
+    ) -> Result<Vec<Delivery>, CommitError> {
+        let mut written = self.write(records, until)?;
+        if let Some(then) = then {
+            let behind = |mut failed: CommitError| {
+                failed.refused = failed.refused.map(|refused| records.len() + refused);
+                failed
+            };
+            written.extend(self.write(&then(&written)?, until).map_err(behind)?);
+        }
+        Ok(written)
     }
 
     fn write(&self, records: &[Arc<OutgoingRecord>], until: Instant) -> Result<Vec<Delivery>, CommitError> {

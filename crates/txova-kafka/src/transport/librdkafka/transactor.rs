@@ -135,7 +135,7 @@ impl Thread {
         // on now went on when the generation was read, so it is that generation's, and any later one is fenced.
         self.owned.check(&commit.entries)?;
         let Some(producer) = &self.producer else { return Err(closed().into()) };
-        match producer.transact(commit, Some(&membership)) {
+        match producer.transact(commit, None, Some(&membership)) {
             Ended::Committed(_) => Ok(()),
             Ended::Aborted(error) => Err(error),
             Ended::Broken(error) => {

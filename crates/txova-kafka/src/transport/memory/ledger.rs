@@ -1,5 +1,6 @@
 //! Ledgers: all records at once under the cluster's lock, so there is nothing half-written to see.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
@@ -10,8 +11,8 @@ use tokio::time::timeout;
 use super::faults::ProduceFault;
 use super::state::{Shared, State};
 use crate::client_error::{ClientError, ClientErrorKind};
-use crate::record::OutgoingRecord;
-use crate::transport::{Delivery, Ledger, LedgerError};
+use crate::record::{OutgoingRecord, TopicPartition};
+use crate::transport::{Delivery, Ledger, LedgerEntry, LedgerError};
 
 /// As long as a real client tries.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -43,17 +44,14 @@ impl Ledger for MemoryLedger {
         })
     }
 
-    fn write(
-        &self,
-        records: Vec<Arc<OutgoingRecord>>,
-    ) -> BoxFuture<'static, Result<Vec<Delivery>, LedgerError>> {
+    fn write(&self, entry: LedgerEntry) -> BoxFuture<'static, Result<Vec<Delivery>, LedgerError>> {
         let (shared, name, ours) = (self.shared.clone(), self.name.clone(), self.epoch.clone());
         Box::pin(async move {
             let is_down = |state: &State| {
                 let down = |record: &Arc<OutgoingRecord>| {
                     state.trouble.get(&*record.topic).is_some_and(|trouble| trouble.down)
                 };
-                state.broker_away || records.iter().any(down)
+                state.broker_away || entry.records.iter().any(down)
             };
             tokio::task::yield_now().await;
             if timeout(LIMIT, shared.wait_until(|state| !is_down(state))).await.is_err() {
@@ -63,7 +61,7 @@ impl Ledger for MemoryLedger {
             }
             let epoch = ours.load(SeqCst);
             let result = shared.update(|state| match state.ledgers.get(&name) {
-                Some(newest) if *newest == epoch => write(state, &records),
+                Some(newest) if *newest == epoch => write(state, entry),
                 _ => {
                     let message = format!("somebody else has the ledger {name}");
                     Err(LedgerError::Unknown(ClientError::new(ClientErrorKind::StaleMember, message)))
@@ -77,28 +75,26 @@ impl Ledger for MemoryLedger {
     }
 }
 
-fn write(state: &mut State, records: &[Arc<OutgoingRecord>]) -> Result<Vec<Delivery>, LedgerError> {
-    let mut is_answered = true;
-    for (index, record) in records.iter().enumerate() {
-        let failed = |error: ClientError| match error.kind {
-            ClientErrorKind::TooLarge | ClientErrorKind::InvalidRecord => LedgerError::Refused(index, error),
-            _ => LedgerError::NotWritten(error),
-        };
-        state.place(record).map_err(failed)?;
-        let fault =
-            state.trouble.get_mut(&*record.topic).and_then(|trouble| trouble.produce_faults.pop_front());
-        match fault {
-            Some(ProduceFault::Refused(kind)) => {
-                return Err(failed(ClientError::new(kind, "refused by a script")));
-            }
-            Some(ProduceFault::WrittenButTimedOut) => is_answered = false,
-            None => {}
+fn write(state: &mut State, entry: LedgerEntry) -> Result<Vec<Delivery>, LedgerError> {
+    let LedgerEntry { mut records, then } = entry;
+    let (mut places, mut is_answered) = check(state, &records, 0)?;
+    if let Some(then) = then {
+        // Nobody sees what an open transaction has written: where it goes can be told before it is there.
+        let (mut ends, mut deliveries) = (BTreeMap::new(), Vec::with_capacity(places.len()));
+        for place in &places {
+            let end = state.log(place).map_err(LedgerError::NotWritten)?.end();
+            let offset = *ends.entry(place).and_modify(|end| *end += 1).or_insert(end);
+            deliveries.push(Delivery { partition: place.partition, offset });
         }
+        let more = then(&deliveries).map_err(LedgerError::NotWritten)?;
+        let (places_of_more, is_more_answered) = check(state, &more, records.len())?;
+        is_answered &= is_more_answered;
+        places.extend(places_of_more);
+        records.extend(more);
     }
     let mut deliveries = Vec::with_capacity(records.len());
-    for record in records {
-        let place = state.place(record).map_err(LedgerError::Unknown)?;
-        deliveries.push(state.append(&place, record).map_err(LedgerError::Unknown)?);
+    for (place, record) in places.iter().zip(&records) {
+        deliveries.push(state.append(place, record).map_err(LedgerError::Unknown)?);
     }
     match is_answered {
         true => Ok(deliveries),
@@ -107,4 +103,35 @@ fn write(state: &mut State, records: &[Arc<OutgoingRecord>]) -> Result<Vec<Deliv
             Err(LedgerError::Unknown(ClientError::new(ClientErrorKind::TimedOutMaybeWritten, message)))
         }
     }
+}
+
+/// Where these go, and whether the brokers answer, by their scripts; `first` is the place of the first among all.
+fn check(
+    state: &mut State,
+    records: &[Arc<OutgoingRecord>],
+    first: usize,
+) -> Result<(Vec<TopicPartition>, bool), LedgerError> {
+    let (mut places, mut is_answered) = (Vec::with_capacity(records.len()), true);
+    for (index, record) in records.iter().enumerate() {
+        let failed = |error: ClientError| match error.kind {
+            ClientErrorKind::TooLarge | ClientErrorKind::InvalidRecord => {
+                LedgerError::Refused(first + index, error)
+            }
+            _ => LedgerError::NotWritten(error),
+        };
+        places.push(state.place(record).map_err(failed)?);
+        let trouble = state.trouble.get_mut(&*record.topic);
+        if trouble.as_ref().is_some_and(|trouble| trouble.down) {
+            let message = format!("no broker took a record for {} in time", record.topic);
+            return Err(failed(ClientError::new(ClientErrorKind::TimedOutNotWritten, message)));
+        }
+        match trouble.and_then(|trouble| trouble.produce_faults.pop_front()) {
+            Some(ProduceFault::Refused(kind)) => {
+                return Err(failed(ClientError::new(kind, "refused by a script")));
+            }
+            Some(ProduceFault::WrittenButTimedOut) => is_answered = false,
+            None => {}
+        }
+    }
+    Ok((places, is_answered))
 }

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use txova_events::DeadLetter;
 
 use super::super::{DLQ, GROUP, TOPIC};
+use super::letters::follows;
 use super::story::{At, Nature};
 use super::world::World;
 use crate::engine::offset_map::{self, OffsetMap};
@@ -71,7 +72,9 @@ impl World {
         let untold = map.failing.iter().find(|failing| {
             let failures = facts.written.get(&(p, failing.offset)).map_or(0, |written| written.failures);
             let no_event = facts.written.get(&(p, failing.offset)).map(|written| written.nature);
-            failing.attempts > failures && !no_event.is_some_and(Nature::is_no_event)
+            // Each time it turns out to follow counts as a failure.
+            let may_follow = facts.may_follow((p, failing.offset));
+            failing.attempts > failures && !no_event.is_some_and(Nature::is_no_event) && !may_follow
         });
         let untold = untold.copied();
         facts.holds(untold.is_none(), || {
@@ -97,10 +100,20 @@ impl World {
                 return facts.holds(false, || format!("a dead letter of {at:?}, which was never written"));
             };
             let (nature, failures) = (written.nature, written.failures);
-            let for_good = written.failed_for_good || nature.is_no_event();
+            let has_followed = facts.follows && letters.iter().any(|(_, letter)| follows(letter).is_some());
+            let for_good = written.failed_for_good || nature.is_no_event() || has_followed;
             let (sent, most) = (written.sent.clone(), self.consumer.max_retries);
             if nature.is_no_event() {
                 facts.saw("dead letter of what is no event");
+            }
+            for first in letters.iter().filter_map(|(_, letter)| follows(letter)) {
+                facts.saw("followed");
+                let is_letter = first < at.1 && facts.letters.first_at((at.0, first)).is_some();
+                let same_key = facts.lane((at.0, first)) == facts.lane(at);
+                let is_right = facts.follows && is_letter && same_key;
+                facts.holds(is_right, || {
+                    format!("follow: the dead letter of {at:?} follows {first}, which it should not")
+                });
             }
             facts.holds(for_good || failures > most, || {
                 format!("a dead letter of {at:?} ({nature:?}), which failed {failures} times and may be tried again {most} times")
@@ -119,7 +132,7 @@ impl World {
                 });
                 let tried = letter.attempt_count;
                 let all_tries = for_good || tried > i64::from(most);
-                let no_more = tried <= i64::from(failures) || nature.is_no_event();
+                let no_more = tried <= i64::from(failures) || nature.is_no_event() || has_followed;
                 facts.holds(tried >= 1 && all_tries && no_more, || {
                     format!("the dead letter of {at:?} says {tried} attempts; {failures} failed, {most} may be tried again")
                 });

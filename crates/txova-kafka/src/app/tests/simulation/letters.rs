@@ -49,3 +49,8 @@ impl Letters {
         }
     }
 }
+
+/// The offset of what the record of a letter follows.
+pub(super) fn follows(letter: &DeadLetter) -> Option<i64> {
+    letter.error_message.strip_prefix("follows ")?.rsplit('/').next()?.parse().ok()
+}

@@ -61,6 +61,7 @@ impl World {
         let handle = app.handle();
         let facts = MemberFacts {
             id: None,
+            joined: Instant::now(),
             crashed: false,
             stopped: false,
             must_stop: false,
@@ -215,6 +216,7 @@ impl World {
             let no_event = written.nature.is_no_event();
             let given_up =
                 no_event || written.failed_for_good || written.failures > self.consumer.max_retries;
+            let given_up = given_up || facts.may_follow(at);
             drop(facts);
             self.holds(cut_off || given_up, || {
                 format!("the report of member {m} says {at:?} was abandoned, and no run of it was ended")

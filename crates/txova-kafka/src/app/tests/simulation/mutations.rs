@@ -7,7 +7,7 @@ use crate::driver::mutation::{Mutation, break_driver};
 
 const SEEDS: u64 = 60;
 
-const ALL: [Mutation; 21] = [
+const ALL: [Mutation; 23] = [
     Mutation::DropsFailures,
     Mutation::PanicsAreFine,
     Mutation::NeverTimesOut,
@@ -29,6 +29,8 @@ const ALL: [Mutation; 21] = [
     Mutation::RunsTheHeld,
     Mutation::IgnoresPauses,
     Mutation::ForgetsPartialFailures,
+    Mutation::FollowsNothing,
+    Mutation::StartsUnread,
 ];
 
 /// The first seed whose world shows the fault, and how.

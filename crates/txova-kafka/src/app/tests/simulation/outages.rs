@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use tokio::time::Instant;
+use txova_events::DeadLetter;
 
+use super::letters::follows;
 use super::story::{At, End, Facts, Row, Run};
 use crate::outcome::ErrorClass;
 
@@ -48,7 +50,9 @@ impl Facts {
     pub(super) fn check_letters_of_outages(&mut self) {
         let Some(limit) = self.held_after else { return };
         let mut letters: BTreeMap<(usize, usize, usize), usize> = BTreeMap::new();
-        for at in self.letters.by_origin.keys() {
+        let has_failed =
+            |letters: &[(Instant, DeadLetter)]| letters.iter().any(|(_, it)| follows(it).is_none());
+        for (at, _) in self.letters.by_origin.iter().filter(|(_, letters)| has_failed(letters)) {
             let outage = self.written.get(at).and_then(|written| written.failed_in_outage);
             if let Some((outage, m)) = outage {
                 *letters.entry((outage, m, self.handler(*at))).or_default() += 1;

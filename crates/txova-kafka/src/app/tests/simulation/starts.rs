@@ -48,6 +48,7 @@ impl Facts {
             self.check_rate(m, at, now); // a batch begins whole
         }
         self.check_lane(m, at, leader);
+        self.check_followed(m, at);
         self.check_held(m, at, leader, now);
         self.check_again(m, at, n);
         self.check_committed(m, at, n, cluster, now);
@@ -111,6 +112,29 @@ impl Facts {
             .find(|before| self.settled_at(*before).is_none());
         self.holds(unsettled.is_none(), || {
             format!("key-order: {at:?} starts at member {m} while {unsettled:?} before it is not settled")
+        });
+    }
+
+    /// In follow mode nothing of a key starts behind an open dead letter that its member knows: one of its own, or one that
+    /// was there before it came. Of what somebody who was thrown out writes later it cannot know.
+    fn check_followed(&mut self, m: usize, at: At) {
+        if !self.follows {
+            return;
+        }
+        let (lane, joined) = (self.lane(at), self.members[m].joined);
+        let before = self.written.range((at.0, 0)..at).filter(|(before, _)| self.lane(**before) == lane);
+        let open = before.map(|(before, written)| (*before, written)).find(|(before, written)| {
+            let Some(since) = self.letters.first_at(*before) else { return false };
+            let is_own = written.runs.iter().map(|run| &self.runs[*run]).any(|run| {
+                run.member == m
+                    && !run.token.is_cancelled()
+                    && run.end.is_some_and(|(_, end)| end != End::Handled)
+            });
+            is_own || since < joined
+        });
+        let open = open.map(|(before, _)| before);
+        self.holds(open.is_none(), || {
+            format!("follow: {at:?} starts at member {m}, and {open:?} before it is an open dead letter")
         });
     }
 

@@ -100,6 +100,7 @@ pub(super) enum End {
 /// What the script did to a member, and what its handlers said.
 pub(super) struct MemberFacts {
     pub id: Option<MemberId>,
+    pub joined: Instant,
     pub crashed: bool,
     /// One of its handlers said stop …
     pub stopped: bool,
@@ -144,6 +145,8 @@ pub(super) struct Facts {
     /// Records that fail in a row before a handler is held back, whatever their keys.
     pub held_after: Option<usize>,
     pub can_be_held: bool,
+    /// Records of a key follow its dead letters.
+    pub follows: bool,
     /// What handlers need is away: all fail.
     pub is_away: bool,
     pub outages: usize,
@@ -237,6 +240,12 @@ impl Facts {
     /// The handler a record is for.
     pub(super) fn handler(&self, at: At) -> usize {
         self.written.get(&at).map_or(0, |written| usize::from(written.is_weighed))
+    }
+
+    /// Whether there is a dead letter that this record can follow.
+    pub(super) fn may_follow(&self, at: At) -> bool {
+        let is_before = |before: &At| before.0 == at.0 && *before < at && self.lane(*before) == self.lane(at);
+        self.follows && self.letters.by_origin.keys().any(is_before)
     }
 
     pub(super) fn settled_at(&self, at: At) -> Option<Instant> {

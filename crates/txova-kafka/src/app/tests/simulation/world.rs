@@ -48,7 +48,8 @@ impl World {
         if dice.chance(20) {
             cluster = cluster.with_eager_rebalances();
         }
-        let consumer = consumer(&mut dice);
+        let mut consumer = consumer(&mut dice);
+        consumer.follow_dead_letters = seed.is_multiple_of(3) && consumer.order == Order::Key;
         let batching = Batching {
             max_size: dice.between(1, 10),
             max_wait_ms: dice.below(500) as u64,
@@ -114,6 +115,7 @@ impl World {
             held_after: (self.consumer.breaker_enabled && self.consumer.breaker_keys == 1)
                 .then_some(self.consumer.breaker_failures as usize),
             can_be_held: self.consumer.breaker_enabled,
+            follows: self.consumer.follow_dead_letters,
             is_away: false,
             outages: 0,
             processing_timeout: Duration::from_millis(self.consumer.processing_timeout_ms),
