@@ -107,10 +107,10 @@ async fn alike(kafka: &Kafka, filter: &Filter, wanted: State, output: &Output) -
         Column::text("fingerprint"),
         Column::long("topic"),
         Column::long("group"),
-        Column::text("handler"),
-        Column::text("class"),
-        Column::text("first"),
-        Column::text("last"),
+        Column::long("handler").spared(3),
+        Column::text("class").spared(2),
+        Column::text("first").spared(1),
+        Column::text("last").spared(4),
         Column::long("example"),
     ];
     let mut table = Table::new(columns);
@@ -119,7 +119,8 @@ async fn alike(kafka: &Kafka, filter: &Filter, wanted: State, output: &Output) -
         all += kind.count;
         let name = match kind.fingerprint.is_empty() {
             true => Cell::bad("no dead letter"),
-            false => kind.fingerprint.as_str().into(),
+            // Enough to tell them apart, and to be taken by --fingerprint.
+            false => kind.fingerprint.get(..8).unwrap_or(&kind.fingerprint).into(),
         };
         table.row([
             thousands(kind.count).into(),
@@ -209,11 +210,11 @@ async fn each(kafka: &Kafka, filter: &Filter, wanted: State, output: &Output) ->
         let columns = [
             Column::text("entry"),
             Column::text("state"),
-            Column::text("last"),
-            Column::text("type"),
-            Column::long("from"),
-            Column::long("group"),
-            Column::text("fingerprint"),
+            Column::text("last").spared(4),
+            Column::text("type").spared(5),
+            Column::long("from").spared(1),
+            Column::long("group").spared(3),
+            Column::text("fingerprint").spared(2),
             Column::long("error"),
         ];
         let mut table = Table::new(columns);
@@ -235,7 +236,7 @@ fn row(entry: &DeadLetterEntry) -> [Cell; 8] {
             or_unknown(letter.event_type()).into(),
             came_from(letter).into(),
             optional(letter.consumer_group.as_ref()).into(),
-            letter.fingerprint().into_owned().into(),
+            letter.fingerprint().get(..8).unwrap_or_default().into(),
             letter.error_message.as_str().into(),
         ],
         Err(error) => {

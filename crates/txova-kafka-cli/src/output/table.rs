@@ -8,6 +8,8 @@ use crate::paint::Paint;
 const GAP: usize = 2;
 /// A column that gives way keeps this much.
 const LEAST: usize = 8;
+/// Before it has to give way beyond this, columns that can be spared are left out.
+const COMFORT: usize = 22;
 
 /// Rows under names.
 #[derive(Clone, Debug, Default)]
@@ -22,22 +24,29 @@ pub(crate) struct Column {
     name: &'static str,
     is_right: bool,
     gives_way: bool,
+    /// When it is left out, the lowest first; never where there is none.
+    spared: Option<u8>,
 }
 
 impl Column {
     /// Texts.
     pub(crate) fn text(name: &'static str) -> Self {
-        Self { name, is_right: false, gives_way: false }
+        Self { name, is_right: false, gives_way: false, spared: None }
     }
 
     /// Numbers, ending under each other.
     pub(crate) fn number(name: &'static str) -> Self {
-        Self { name, is_right: true, gives_way: false }
+        Self { name, is_right: true, gives_way: false, spared: None }
     }
 
     /// Texts that are cut where the terminal is too narrow.
     pub(crate) fn long(name: &'static str) -> Self {
-        Self { name, is_right: false, gives_way: true }
+        Self { name, is_right: false, gives_way: true, spared: None }
+    }
+
+    /// Left out where the terminal is too narrow, before those of a higher rank.
+    pub(crate) fn spared(self, rank: u8) -> Self {
+        Self { spared: Some(rank), ..self }
     }
 }
 
@@ -93,16 +102,18 @@ impl Table {
 
     /// Every line with its end, in `width` columns where that is given.
     pub(crate) fn show(&self, width: Option<usize>, paint: Paint) -> String {
-        let widths = self.widths(width);
+        let shown_columns = self.shown(width);
+        let widths = self.widths(&shown_columns, width);
         let mut text = String::new();
         let names: Vec<Cell> =
             self.columns.iter().map(|column| Cell::faint(column.name.to_uppercase())).collect();
         for row in std::iter::once(&names).chain(&self.rows) {
             let mut line = String::new();
-            for (at, (column, cell)) in self.columns.iter().zip(row).enumerate() {
-                let shown = cut(&one_line(&cell.text), widths[at]);
-                let blanks = " ".repeat(widths[at].saturating_sub(shown.width()));
-                let is_last = at + 1 == self.columns.len();
+            for (place, at) in shown_columns.iter().enumerate() {
+                let (Some(column), Some(cell)) = (self.columns.get(*at), row.get(*at)) else { continue };
+                let shown = cut(&one_line(&cell.text), widths[place]);
+                let blanks = " ".repeat(widths[place].saturating_sub(shown.width()));
+                let is_last = place + 1 == shown_columns.len();
                 let painted = tint(paint, cell.tone, &shown);
                 line += &match (column.is_right, is_last) {
                     (true, _) => blanks + &painted,
@@ -119,20 +130,46 @@ impl Table {
         text
     }
 
-    fn widths(&self, width: Option<usize>) -> Vec<usize> {
-        let widest = |at: usize| {
-            let cells =
-                self.rows.iter().filter_map(|row| row.get(at)).map(|cell| one_line(&cell.text).width());
-            cells.chain([self.columns[at].name.width()]).max().unwrap_or(0)
+    fn widest(&self, at: usize) -> usize {
+        let cells = self.rows.iter().filter_map(|row| row.get(at)).map(|cell| one_line(&cell.text).width());
+        cells.chain(self.columns.get(at).map(|column| column.name.width())).max().unwrap_or(0)
+    }
+
+    /// The columns there is room for.
+    fn shown(&self, width: Option<usize>) -> Vec<usize> {
+        let mut shown: Vec<usize> = (0..self.columns.len()).collect();
+        let Some(width) = width else { return shown };
+        let needs: Vec<usize> = self
+            .columns
+            .iter()
+            .enumerate()
+            .map(|(at, column)| self.widest(at).min(if column.gives_way { COMFORT } else { usize::MAX }))
+            .collect();
+        let is_too_wide = |shown: &[usize]| {
+            shown.iter().map(|at| needs[*at] + GAP).sum::<usize>().saturating_sub(GAP) > width
         };
-        let mut widths: Vec<usize> = (0..self.columns.len()).map(widest).collect();
+        let rank = |at: &usize| self.columns.get(*at).and_then(|column| column.spared);
+        while is_too_wide(&shown)
+            && let Some(first) = shown.iter().copied().filter(|at| rank(at).is_some()).min_by_key(rank)
+        {
+            shown.retain(|at| *at != first);
+        }
+        shown
+    }
+
+    fn widths(&self, shown: &[usize], width: Option<usize>) -> Vec<usize> {
+        let mut widths: Vec<usize> = shown.iter().map(|at| self.widest(*at)).collect();
         let Some(width) = width else { return widths };
         let gaps = GAP * widths.len().saturating_sub(1);
         let mut over = (widths.iter().sum::<usize>() + gaps).saturating_sub(width);
-        for (at, _) in self.columns.iter().enumerate().rev().filter(|(_, column)| column.gives_way) {
-            let given = over.min(widths[at].saturating_sub(LEAST));
-            widths[at] -= given;
-            over -= given;
+        let gives_way = |at: &usize| self.columns.get(*at).is_some_and(|column| column.gives_way);
+        // First down to what is still comfortable, then as far as it goes.
+        for least in [COMFORT, LEAST] {
+            for (place, _) in shown.iter().enumerate().rev().filter(|(_, at)| gives_way(at)) {
+                let given = over.min(widths[place].saturating_sub(least));
+                widths[place] -= given;
+                over -= given;
+            }
         }
         widths
     }

@@ -57,11 +57,7 @@ pub(crate) struct Secured {
 
 impl Secured {
     pub(crate) fn start(nodes: usize) -> Self {
-        let free =
-            |port: u16| TcpListener::bind(("127.0.0.1", port)).ok()?.local_addr().ok().map(|at| at.port());
-        let port =
-            std::iter::repeat_with(|| free(0)).flatten().take(100).find(|port| free(port + 1).is_some());
-        let mut cluster = Self { port: port.unwrap(), plain: String::new(), variables: Vec::new() };
+        let mut cluster = Self { port: free_port(), plain: String::new(), variables: Vec::new() };
         let said = cluster.task(&["start", "--secure", "--nodes", &nodes.to_string()]);
         let pairs = |line: &str| -> Vec<(String, String)> {
             let pairs = line.split_whitespace().filter_map(|pair| pair.split_once('='));
@@ -85,6 +81,34 @@ impl Secured {
 impl Drop for Secured {
     fn drop(&mut self) {
         self.task(&["clean"]);
+    }
+}
+
+/// One for the broker, where the one behind it is free for its controller.
+fn free_port() -> u16 {
+    let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).ok()?.local_addr().ok().map(|at| at.port());
+    std::iter::repeat_with(|| free(0)).flatten().take(100).find(|port| free(port + 1).is_some()).unwrap()
+}
+
+/// A Kafka of one broker of a test's own, which is gone with it.
+pub(crate) struct Own(Secured);
+
+impl Own {
+    pub(crate) fn start() -> Self {
+        let mut cluster = Secured { port: free_port(), plain: String::new(), variables: Vec::new() };
+        let said = cluster.task(&["start"]);
+        let brokers = said.lines().find_map(|line| line.split_once("TXOVA_KAFKA_BROKERS="));
+        cluster.plain = brokers.unwrap().1.trim().to_owned();
+        Self(cluster)
+    }
+
+    pub(crate) fn brokers(&self) -> &str {
+        &self.0.plain
+    }
+
+    /// `kill 1`, `resume 1` and the like.
+    pub(crate) fn task(&self, words: &[&str]) {
+        self.0.task(words);
     }
 }
 

@@ -1,12 +1,13 @@
 //! `dlq`.
 
+use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use txova_kafka::{NewTopic, OutgoingRecord, TopicPartition};
 
-use crate::clusters::{Dev, TIMEOUT, kafka, name, real, wait};
+use crate::clusters::{Dev, Own, TIMEOUT, kafka, name, real, wait};
 use crate::run::{command, on, run};
 
 const GROUP: &str = "depot-group";
@@ -37,13 +38,26 @@ fn letter(topic: &str, offset: i64, error: &str) -> String {
 /// A topic of its own with these values on its dead-letter topic.
 fn topic_with(brokers: &str, letters: impl Fn(&str) -> Vec<String>) -> String {
     let topic = name("dlq");
+    make(brokers, &topic);
+    put(brokers, &topic, letters(&topic));
+    topic
+}
+
+fn make(brokers: &str, topic: &str) {
     let kafka = kafka(brokers);
     wait(async {
-        let new = NewTopic { name: topic.clone(), partitions: 1, replication: 1, settings: Vec::new() };
+        let new = NewTopic { name: topic.to_owned(), partitions: 1, replication: 1, settings: Vec::new() };
         kafka.create_topics(vec![new], TIMEOUT).await.unwrap();
-        kafka.create_dead_letter_topics(&[&topic]).await.unwrap();
+        kafka.create_dead_letter_topics(&[topic]).await.unwrap();
+    });
+}
+
+/// Writes these values onto the topic's dead-letter topic.
+fn put(brokers: &str, topic: &str, letters: Vec<String>) {
+    let kafka = kafka(brokers);
+    wait(async {
         let publisher = kafka.publisher("depot").unwrap();
-        let sent: Vec<_> = letters(&topic)
+        let sent: Vec<_> = letters
             .into_iter()
             .map(|value| {
                 publisher.publish_record(OutgoingRecord {
@@ -59,7 +73,6 @@ fn topic_with(brokers: &str, letters: impl Fn(&str) -> Vec<String>) -> String {
         }
         publisher.close(TIMEOUT).await;
     });
-    topic
 }
 
 /// The offset behind the last record there is.
@@ -79,6 +92,27 @@ fn sent_back(brokers: &str, topic: &str) -> Vec<String> {
         Some(rest[from..].split('"').next()?.to_owned())
     };
     shown.objects().iter().filter_map(header).collect()
+}
+
+/// The topic that docs/cli.md shows.
+pub(crate) fn topic_of_the_page(brokers: &str) -> String {
+    let id = uuid::Uuid::new_v4().simple().to_string();
+    let topic = format!("rides-{}.v1", &id[..4]);
+    make(brokers, &topic);
+    let of = |offset: i64, error: &str, handler: &str| {
+        let letter = letter(&topic, offset, error);
+        letter.replace("\"store\"", &format!("\"{handler}\"")).replace(GROUP, "payment-service-group")
+    };
+    let refused = (0..31).map(|at| of(at, &format!("the gateway refuses card {at}"), "charge"));
+    let negative = (31..36).map(|at| of(at, &format!("a fare of -{at}.00 MZN cannot be charged"), "charge"));
+    let of_go = json!({
+        "original_topic": topic, "original_partition": 0, "original_offset": 0,
+        "error_message": "context deadline exceeded", "attempt_count": 3,
+        "first_failure": "2026-11-24T08:00:00Z", "last_failure": "2026-11-24T08:00:03Z", "envelope": null
+    });
+    let others = [of_go.to_string(), "no json".to_owned()];
+    put(brokers, &topic, refused.chain(negative).chain(others).collect());
+    topic
 }
 
 #[test]
@@ -125,6 +159,32 @@ fn what_is_no_dead_letter_is_listed_as_such_and_stops_no_command() {
     assert_eq!(on(&brokers, &["dlq", "export", &topic]).ok().objects().len(), 5);
     let done = on(&brokers, &["dlq", "replay", &topic, "--yes", "--json"]).ok().objects().remove(0);
     assert_eq!((&done["replayed"], done["unreadable"].as_array().unwrap().len()), (&json!(2), 2), "{done}");
+
+    // By its place it can be decided about all the same.
+    let entry = format!("{topic}.dlq/0/1");
+    for (act, state) in [("quarantine", "quarantined"), ("reopen", "open"), ("discard", "discarded")] {
+        on(&brokers, &["dlq", act, "--entry", &entry, "--why", "a test", "--yes"]).ok().says(&["1  decided"]);
+        assert!(states(&brokers, &topic).contains(&(entry.clone(), state.to_owned())), "{act}");
+    }
+    let file = std::env::temp_dir().join(format!("{topic}.jsonl"));
+    std::fs::write(&file, on(&brokers, &["dlq", "export", &topic]).ok().out).unwrap();
+    let imported = on(&brokers, &["dlq", "import", file.to_str().unwrap(), "--yes"]).ok();
+    assert!(imported.err.contains("2 lines are no letters and are passed over"), "{imported:?}");
+    std::fs::remove_file(&file).unwrap();
+    watch_tells_what_is_no_letter(&brokers, &topic);
+}
+
+fn watch_tells_what_is_no_letter(brokers: &str, topic: &str) {
+    let watch = ["dlq", "watch", topic, "--every", "100ms", "--brokers", brokers];
+    let mut child = command(&watch).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut notes = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(notes.any(|note| note.unwrap().contains("entries so far")), "it has looked once");
+    put(brokers, topic, vec!["no json".to_owned(), letter(topic, 7, "it goes on")]);
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().take(2);
+    let lines: Vec<String> = lines.map(Result::unwrap).collect();
+    assert!(lines[0].contains("is no dead letter") && lines[1].contains("it goes on"), "{lines:?}");
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 #[test]
@@ -219,4 +279,80 @@ fn a_cluster_without_dead_letters_has_nothing_to_list() {
     let dev = Dev::start(&[]);
     on(&dev.brokers, &["dlq", "ls"]).ok().says(&["0 entries of 0 kinds"]);
     on(&dev.brokers, &["dlq", "show", "txova.rides.v1.dlq/0/7"]).failed(1, &["there is no entry"]);
+}
+
+/// Entries and what became of them, as they are listed.
+fn states(brokers: &str, topic: &str) -> Vec<(String, String)> {
+    let listed = on(brokers, &["dlq", "ls", topic, "--each", "--state", "all", "--json"]).ok().objects();
+    let text = |entry: &Value, field: &str| entry[field].as_str().unwrap().to_owned();
+    let mut states: Vec<_> =
+        listed.iter().map(|entry| (text(entry, "entry"), text(entry, "state"))).collect();
+    states.sort();
+    states
+}
+
+/// Goal: what was decided is what is listed, after the broker died and after Kafka threw away all that is older.
+/// Method: a broker of the test's own, and a topic of decisions that is compacted as soon as can be.
+#[test]
+fn the_list_is_the_same_after_the_broker_died_and_after_compaction_of_what_was_decided() {
+    const RESOLUTIONS: &str = "txova.dlq.resolutions";
+    if real("dlq ls after a restart and a compaction").is_none() {
+        return;
+    }
+    let cluster = Own::start();
+    let brokers = cluster.brokers();
+    let settings = [
+        ("cleanup.policy", "compact"),
+        ("segment.ms", "500"),
+        ("min.cleanable.dirty.ratio", "0.01"),
+        ("max.compaction.lag.ms", "1000"),
+        ("delete.retention.ms", "0"),
+    ];
+    let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let decisions = NewTopic { name: RESOLUTIONS.into(), partitions: 1, replication: 1, settings };
+    wait(kafka(brokers).create_topics(vec![decisions], TIMEOUT)).unwrap();
+    let topic =
+        topic_with(brokers, |topic| (0..40).map(|at| letter(topic, at, &format!("{at} kg"))).collect());
+    let entry = |at: usize| format!("{topic}.dlq/0/{at}");
+    let decide = |what: &str, at: usize| {
+        on(brokers, &["dlq", what, "--entry", &entry(at), "--why", "a test", "--yes"]).ok();
+    };
+    on(brokers, &["dlq", "replay", &topic, "--limit", "10", "--yes"]).ok().says(&["10  replayed"]);
+    on(brokers, &["dlq", "discard", &topic, "--offsets", "10..20", "--why", "a test", "--yes"]).ok();
+    decide("quarantine", 30);
+    decide("reopen", 10);
+    let before = states(brokers, &topic);
+    let count = |state: &str| before.iter().filter(|(_, found)| found == state).count();
+    let counts = ["replayed", "discarded", "quarantined", "open"].map(count);
+    assert_eq!(counts, [10, 9, 1, 20], "{before:?}");
+
+    // What was decided about entry 39 again and again is thrown away but for the last.
+    let of_39 = || {
+        let place = txova_kafka::TopicPartition::new(RESOLUTIONS, 0);
+        let shown = on(brokers, &["tail", RESOLUTIONS, "--from", "earliest", "--no-follow", "--json"]).ok();
+        let all = shown.objects();
+        let of_39 = all.iter().filter(|record| record["key"].as_str() == Some(&entry(39))).count();
+        (of_39, all.len() as i64, wait(kafka(brokers).admin().log_ends(&[place], TIMEOUT)).unwrap()[0].end)
+    };
+    let until = Instant::now() + TIMEOUT * 4;
+    let mut decided = 0;
+    let (left, records, end) = loop {
+        decide("discard", 39);
+        decide("reopen", 39);
+        decided += 2;
+        let (left, records, end) = of_39();
+        if decided > 6 && left < decided - 4 {
+            break (left, records, end);
+        }
+        assert!(Instant::now() < until, "{left} of {decided} are left: {records} records, up to {end}");
+    };
+    eprintln!(
+        "compacted: {left} of {decided} decisions about one entry are left, {records} records of {end} offsets"
+    );
+    assert_eq!(states(brokers, &topic), before);
+
+    cluster.task(&["kill", "1"]);
+    cluster.task(&["resume", "1"]);
+    assert_eq!(states(brokers, &topic), before);
+    on(brokers, &["dlq", "replay", &topic, "--yes", "--take-over"]).ok().says(&["20  replayed"]);
 }

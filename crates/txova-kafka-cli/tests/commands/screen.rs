@@ -9,17 +9,22 @@ use crate::clusters::{TIMEOUT, group, real, topic};
 const PAGE: &str = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/cli.md"));
 const PATIENCE: Duration = Duration::from_secs(180);
 
-/// A terminal of 140 columns that ends with the test.
+/// A terminal that ends with the test.
 struct Terminal(String);
 
 impl Terminal {
+    /// Of 140 columns.
     fn start(words: &[&str]) -> Self {
+        Self::wide(140, words)
+    }
+
+    fn wide(columns: u16, words: &[&str]) -> Self {
         let name = crate::clusters::name("screen");
         let command =
             words.iter().fold(env!("CARGO_BIN_EXE_txova-kafka").to_owned(), |line, word| line + " " + word);
         // The pane stays when the command is over, so that its last screen can be read.
         let line = format!("unset TXOVA_KAFKA_BROKERS; {command}; echo ended with $?; sleep 600");
-        tmux(&["new-session", "-d", "-s", &name, "-x", "140", "-y", "50", &line]);
+        tmux(&["new-session", "-d", "-s", &name, "-x", &columns.to_string(), "-y", "50", &line]);
         Self(name)
     }
 
@@ -123,4 +128,18 @@ fn a_watch_draws_in_place_what_is_documented_and_ctrl_c_ends_it_with_the_picture
     terminal.keys("C-c");
     let last = terminal.until("ended with 0");
     assert_eq!(last.matches("TO HANDLE").count(), 1, "the last picture stands:\n{last}");
+}
+
+/// The entries are those of the page: a payment that was refused in two ways, a letter of a Go service, and one that is none.
+#[test]
+fn dead_letters_fit_a_terminal_of_80_columns_as_documented() {
+    let Some(brokers) = brokers("dlq ls on a terminal of 80 columns") else { return };
+    let topic = crate::dlq::topic_of_the_page(&brokers);
+    let words = ["dlq", "ls", &topic, "--brokers", &brokers];
+    let screen = Terminal::wide(80, &words).until("ended with");
+    let seen: Vec<String> =
+        screen.lines().map(|line| alike(&line.replace(&topic, "rides-bd1a.v1"))).collect();
+    for line in documented("dlq ls") {
+        assert!(seen.contains(&line), "{line:?} is documented and not on the screen:\n{screen}");
+    }
 }
