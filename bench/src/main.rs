@@ -7,6 +7,7 @@ mod broker;
 mod chart;
 mod child;
 mod data;
+mod letters;
 mod measured;
 mod peers;
 mod plan;
@@ -31,6 +32,8 @@ struct Cli {
 enum Task {
     /// Measure and compare.
     Run(session::Args),
+    /// List and send back many dead letters.
+    DeadLetters(letters::Args),
     /// One measurement of one system; prints one line of JSON.
     #[command(hide = true)]
     One(system::Args),
@@ -39,6 +42,7 @@ enum Task {
 fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Run(args) => session::run(&args),
+        Task::DeadLetters(args) => letters::run(&args),
         Task::One(args) => system::run(&args),
     };
     match done {

@@ -46,9 +46,7 @@ impl Peers {
             Job::Latency { .. } => ("latency", 0),
             Job::Consume { concurrency } => ("consume", concurrency),
             Job::Stuck => ("stuck", 100),
-            Job::Lone | Job::EndToEnd => {
-                return Err(Failure::new(format!("no peer measures {}", workload.name)));
-            }
+            Job::EndToEnd => return Err(Failure::new("no peer measures end to end")),
         };
         let java = |module: &str, class: &str| {
             self.java.as_ref().map(|folder| {

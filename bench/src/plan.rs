@@ -70,8 +70,6 @@ pub(crate) enum Job {
     Publish { compression: &'static str },
     /// Publish at a fixed rate, whatever the answers take.
     Latency { linger_ms: u32 },
-    /// Publish one at a time, each when the one before is acknowledged.
-    Lone,
     /// Handle what a topic holds.
     Consume { concurrency: usize },
     /// Publish at a fixed rate and handle at the other end.
@@ -139,12 +137,11 @@ pub(crate) fn all() -> Vec<Workload> {
         consume(name, about, waiting(10_000, 1, Keys::Even(keys), Work::UpTo { us: 5_000 }), KEYED)
     };
     let scale_partitions = |name, about, partitions| consume(name, about, trips(400_000, partitions), OURS);
-    // Handlers that wait the longer the more of them there are: 25,000 records a second is the bound of each.
     let scale_keys = |name, about, keys: u32| Workload {
         name,
         about,
         job: Job::Consume { concurrency: keys as usize },
-        shape: waiting(100_000, 12, Keys::Even(keys), Work::Each { us: u64::from(keys) * 40 }),
+        shape: waiting(keys * 40, 12, Keys::Even(keys), Work::Each { us: 20_000 }),
         systems: &[System::PlainLoop, System::Key],
     };
     vec![
@@ -175,13 +172,6 @@ pub(crate) fn all() -> Vec<Workload> {
             job: Job::Latency { linger_ms: 0 },
             shape: trips(10_000, 12),
             systems: PACED,
-        },
-        Workload {
-            name: "lone",
-            about: "1,000 events, each published when the one before is acknowledged, linger 5 ms",
-            job: Job::Lone,
-            shape: trips(1_000, 12),
-            systems: OURS,
         },
         consume(
             "consume",
@@ -225,8 +215,8 @@ pub(crate) fn all() -> Vec<Workload> {
             shape: trips(10_000, 12),
             systems: OURS,
         },
-        scale_keys("in-flight-100", "100,000 records of 4 ms, 100 keys at once", 100),
-        scale_keys("in-flight-10000", "100,000 records of 400 ms, 10,000 keys at once", 10_000),
+        scale_keys("in-flight-100", "4,000 records of 20 ms, 100 keys at once", 100),
+        scale_keys("in-flight-10000", "400,000 records of 20 ms, 10,000 keys at once", 10_000),
         scale_partitions("partitions-1", "400,000 events on 1 partition", 1),
         scale_partitions("partitions-12", "400,000 events on 12 partitions", 12),
         scale_partitions("partitions-200", "400,000 events on 200 partitions", 200),

@@ -29,14 +29,17 @@ pub(crate) fn run(task: &str, args: &Args) -> Result<ExitCode> {
     become_program(&["--package", "txova-kafka-faults", "--", task], task, args)
 }
 
-/// The bench, built as it would be for production. The first word `micro` names the micro-benchmarks.
+/// The bench, built as it would be for production. The first word `micro` names the micro-benchmarks, and `dead-letters`
+/// what is no workload.
 pub(crate) fn bench(args: &Args) -> Result<ExitCode> {
-    if let Some((task, options)) = args.options.split_first()
-        && task == "micro"
-    {
-        return micro::run(options);
+    let bench = |task: &str, args: &Args| {
+        become_program(&["--release", "--package", "txova-kafka-bench", "--", task], "bench", args)
+    };
+    match args.options.split_first() {
+        Some((task, options)) if task == "micro" => micro::run(options),
+        Some((task, options)) if task == "dead-letters" => bench(task, &Args { options: options.to_vec() }),
+        _ => bench("run", args),
     }
-    become_program(&["--release", "--package", "txova-kafka-bench", "--", "run"], "bench", args)
 }
 
 /// Becomes the other program, so that it alone answers to Ctrl-C and cleans up.
@@ -45,6 +48,7 @@ fn become_program(program: &[&str], folder: &str, args: &Args) -> Result<ExitCod
     let folder = kafka::home()?.join(folder);
     let error = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
         .args(["run", "--quiet"])
+        .env("RUST_LIB_BACKTRACE", "0") // a dead letter would hold ten times as much as in production
         .args(program)
         .arg("--xtask")
         .arg(xtask)

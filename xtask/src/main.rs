@@ -37,7 +37,7 @@ enum Task {
     #[command(disable_help_flag = true)]
     StuckRecord(hand_over::Args),
     /// What the library costs beside the client beneath it, and beside clients of other languages. `bench micro` measures
-    /// it alone, and against another commit.
+    /// it alone, and against another commit; `bench dead-letters` lists and sends back 100,000 dead letters.
     #[command(disable_help_flag = true)]
     Bench(hand_over::Args),
     /// The invariants in random worlds: the engine alone, and whole apps on an in-memory cluster that fails by script.
