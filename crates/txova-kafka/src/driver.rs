@@ -26,6 +26,7 @@ use crate::client_error::{ClientError, ClientErrorKind};
 use crate::engine::{
     BreakerChange, CloseReport, DeadLetterOrder, Engine, Settings, Settled, Status, StopReason, Stuck, Ticket,
 };
+use crate::extract::Publishing;
 use crate::metrics::HandlerMetrics;
 use crate::outcome::{BatchOutcome, Outcome};
 use crate::record::{OutgoingRecord, ReadableKey, Record, TopicPartition};
@@ -38,7 +39,6 @@ pub(crate) use self::handlers::guarded;
 use self::intake::Held;
 use self::mutation::{Mutation, broken};
 use self::outputs::Outputs;
-pub(crate) use self::outputs::Publishing;
 
 /// Actions done before other inputs are looked at again.
 const ACTIONS_IN_A_ROW: usize = 256;
@@ -83,7 +83,7 @@ pub(crate) struct DriverSettings {
     /// How long closing may wait for work that runs, where the app stops by itself.
     pub shutdown_timeout: Duration,
     /// What handlers publish goes with the commits, where this is given.
-    pub publishing: Option<Publishing>,
+    pub publishing: Option<Arc<Publishing>>,
 }
 
 /// What others ask of a running driver.

@@ -17,8 +17,8 @@ pub use self::per_batch::PerBatch;
 pub use self::raw::Raw;
 pub use self::state::State;
 pub(crate) use self::state::States;
-pub(crate) use self::tx::Outgoing;
 pub use self::tx::Tx;
+pub(crate) use self::tx::{Outgoing, Publishing};
 
 mod attempt;
 mod context;

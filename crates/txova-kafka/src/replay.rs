@@ -243,7 +243,8 @@ impl App {
     /// ```
     ///
     /// # Errors
-    /// A topic that does not exist, a cluster that cannot be read, somebody else's claim, an audit topic that takes
+    /// An app built with [`exactly_once`](crate::AppBuilder::exactly_once) (its letters go back by [`Kafka::redrive`]), a
+    /// topic that does not exist, a cluster that cannot be read, somebody else's claim, an audit topic that takes
     /// nothing (no handler runs then), and a letter that was handled while that was not acknowledged: the error names it,
     /// for it will be handled again by the next replay.
     ///
@@ -252,6 +253,9 @@ impl App {
     /// resolution was under way may be handled again by the next replay; all before it are done with. Nothing is lost.
     /// The claim ends by itself after a minute and the handlers' time limit, or with [`Replay::take_over`].
     pub async fn replay(&self, replay: Replay) -> Result<ReplayReport, ReplayError> {
+        if self.settings.publishing.is_some() {
+            return Err(ReplayError::ExactlyOnce { service: self.service.to_string() });
+        }
         run::Run::in_process(self, replay).run().await
     }
 

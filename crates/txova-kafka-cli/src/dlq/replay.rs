@@ -194,7 +194,9 @@ fn told(report: &ReplayReport) -> serde_json::Value {
 
 fn failure(error: &ReplayError) -> Failure {
     match error {
-        ReplayError::UnknownTopic { .. } => Failure::Usage(error.to_string()),
+        ReplayError::UnknownTopic { .. } | ReplayError::ExactlyOnce { .. } => {
+            Failure::Usage(error.to_string())
+        }
         ReplayError::Claimed { .. } => Failure::Cluster(format!(
             "{error}\nWait until that is over. If it is known to be dead, --take-over ends its claim."
         )),

@@ -11,8 +11,9 @@ use uuid::Uuid;
 
 use crate::batch::Batching;
 use crate::config::ConsumerConfig;
-use crate::driver::{DriverSettings, Publishing};
+use crate::driver::DriverSettings;
 use crate::engine::{BatchLimits, BreakerSettings, Retry, Settings};
+use crate::extract::Publishing;
 use crate::handler::Handler;
 use crate::kafka::{Kafka, KafkaError};
 use crate::outcome::{ErrorClass, HandlerError};
@@ -203,7 +204,8 @@ impl AppBuilder {
     ///   record where something fails, and what it does there must bear that (by the event's id, for instance).
     /// - What a handler publishes with a [`Publisher`](crate::publisher::Publisher): that is sent at once, whatever becomes
     ///   of the attempt, and again with the next one. It stays right for what should be told in any case.
-    /// - [`run_range`](App::run_range) and replays, which have no offset to commit with: they write at least once.
+    /// - [`run_range`](App::run_range), which has no offset to commit with: it writes at least once. [`App::replay`] is
+    ///   refused for the same reason; letters that are sent back to their topics are handled exactly once.
     /// - A layer that calls the handler several times in one attempt: all of its calls count.
     ///
     /// A topic that is not there, or may not be written to, holds the whole app up until it can be written, dead-letter
@@ -245,8 +247,12 @@ impl AppBuilder {
         let transactions = exactly_once.map(|id| transactions(&id, consumer));
         if transactions.is_some() {
             settings.engine.transactions = true;
-            let max_message_bytes = kafka.config.publisher.max_message_bytes;
-            settings.publishing = Some(Publishing { source: service.as_str().into(), max_message_bytes });
+            let publisher = &kafka.config.publisher;
+            settings.publishing = Some(Arc::new(Publishing {
+                source: service.as_str().into(),
+                max_message_bytes: publisher.max_message_bytes,
+                max_attempt_bytes: publisher.buffer_bytes,
+            }));
         }
         let join = JoinOptions {
             group: group.to_string(),

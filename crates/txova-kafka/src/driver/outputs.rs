@@ -10,7 +10,7 @@ use tracing::warn;
 use crate::client_error::ClientError;
 use crate::engine::offset_map::{self, OffsetMap};
 use crate::engine::{DeadLetterOrder, Now, Settled, Start, Ticket};
-use crate::extract::Outgoing;
+use crate::extract::{Outgoing, Publishing};
 use crate::outcome::{ErrorClass, Failure, HandlerId};
 use crate::record::{OutgoingRecord, Record, TopicPartition};
 use crate::transport::{Commit, CommitEntry, CommitError};
@@ -18,16 +18,8 @@ use crate::transport::{Commit, CommitEntry, CommitError};
 use super::mutation::{Mutation, broken};
 use super::{Letter, Letters};
 
-/// What [`Outputs`] is set to.
-#[derive(Clone, Debug)]
-pub(crate) struct Publishing {
-    /// The service, as the source of its events.
-    pub source: Arc<str>,
-    pub max_message_bytes: usize,
-}
-
 pub(super) struct Outputs {
-    publishing: Publishing,
+    publishing: Arc<Publishing>,
     /// Runs under way.
     runs: HashMap<Ticket, Run>,
     /// Of records that are done, in the order in which they were.
@@ -60,7 +52,7 @@ enum What {
 }
 
 impl Outputs {
-    pub(super) fn new(publishing: Publishing) -> Self {
+    pub(super) fn new(publishing: Arc<Publishing>) -> Self {
         Self {
             publishing,
             runs: HashMap::new(),
@@ -73,8 +65,7 @@ impl Outputs {
 
     /// A handler begins; where it publishes.
     pub(super) fn begin(&mut self, start: &Start<Record>) -> Outgoing {
-        let Publishing { source, max_message_bytes } = &self.publishing;
-        let outgoing = Outgoing::new(source.clone(), *max_message_bytes);
+        let outgoing = Outgoing::new(self.publishing.clone());
         let (partition, record) = (start.partition.clone(), start.record.clone());
         let run = Run { outgoing: outgoing.clone(), partition, record, attempt: start.attempt };
         self.runs.insert(start.ticket, run);

@@ -47,11 +47,12 @@ impl Tx {
     /// # Errors
     /// [`InvalidEvent`](crate::publisher::PublishErrorKind::InvalidEvent);
     /// [`TooLarge`](crate::publisher::PublishErrorKind::TooLarge) for `publisher.max_message_bytes` (one that is too large
-    /// for its topic's own limit makes a dead letter of the record that is handled);
+    /// for its topic's own limit makes a dead letter of the record that is handled), and for `publisher.buffer_bytes` with
+    /// what the attempt has published before it: it is kept in memory until the attempt has ended;
     /// [`Closed`](crate::publisher::PublishErrorKind::Closed) after the attempt has ended, from a task it has left behind.
     pub fn publish<E: ToRecord + ?Sized>(&self, event: &E) -> Result<(), PublishError> {
-        let Outgoing { source, max_message_bytes, .. } = &self.outgoing;
-        self.outgoing.add(prepare(source, event, *max_message_bytes)?)
+        let Outgoing { publishing, .. } = &self.outgoing;
+        self.outgoing.add(prepare(&publishing.source, event, publishing.max_message_bytes)?)
     }
 }
 
@@ -73,31 +74,51 @@ impl fmt::Debug for Tx {
     }
 }
 
+/// What an app's handlers publish under.
+#[derive(Debug)]
+pub(crate) struct Publishing {
+    /// The service, as the source of its events.
+    pub source: Arc<str>,
+    pub max_message_bytes: usize,
+    /// What one attempt may publish together.
+    pub max_attempt_bytes: usize,
+}
+
 /// What one attempt publishes, until it has ended. A clone is the same one.
 #[derive(Clone, Debug)]
 pub(crate) struct Outgoing {
-    source: Arc<str>,
-    max_message_bytes: usize,
+    publishing: Arc<Publishing>,
     /// `None` once it is taken.
-    records: Arc<Mutex<Option<Vec<OutgoingRecord>>>>,
+    records: Arc<Mutex<Option<Published>>>,
+}
+
+#[derive(Debug, Default)]
+struct Published {
+    records: Vec<OutgoingRecord>,
+    bytes: usize,
 }
 
 impl Outgoing {
-    pub(crate) fn new(source: Arc<str>, max_message_bytes: usize) -> Self {
-        Self { source, max_message_bytes, records: Arc::new(Mutex::new(Some(Vec::new()))) }
+    pub(crate) fn new(publishing: Arc<Publishing>) -> Self {
+        Self { publishing, records: Arc::new(Mutex::new(Some(Published::default()))) }
     }
 
     fn add(&self, record: OutgoingRecord) -> Result<(), PublishError> {
-        let mut records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-        match records.as_mut() {
-            Some(records) => records.push(record),
-            None => return Err(PublishError::ended(&record)),
+        let limit = self.publishing.max_attempt_bytes;
+        let mut published = self.records.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(published) = published.as_mut() else { return Err(PublishError::ended(&record)) };
+        let bytes = published.bytes + record.size_bytes();
+        if bytes > limit {
+            return Err(PublishError::too_much(&record, published.bytes, limit));
         }
+        published.bytes = bytes;
+        published.records.push(record);
         Ok(())
     }
 
     /// What was published. From now on nothing can be added.
     pub(crate) fn take(&self) -> Vec<OutgoingRecord> {
-        self.records.lock().unwrap_or_else(PoisonError::into_inner).take().unwrap_or_default()
+        let published = self.records.lock().unwrap_or_else(PoisonError::into_inner).take();
+        published.unwrap_or_default().records
     }
 }

@@ -114,6 +114,21 @@ impl PublishError {
         }
     }
 
+    /// One attempt publishes more than an attempt may.
+    pub(crate) fn too_much(record: &OutgoingRecord, published_bytes: usize, limit_bytes: usize) -> Self {
+        let place = Place { topic: record.topic.clone(), key: record.key.clone() };
+        let size_bytes = record.size_bytes();
+        let message = format!(
+            "the record has {size_bytes} bytes, the attempt has published {published_bytes} before it, and \
+             publisher.buffer_bytes is {limit_bytes}"
+        );
+        let more = More { size_bytes: Some(size_bytes), limit_bytes: Some(limit_bytes), ..More::default() };
+        Self {
+            more: Some(Box::new(more)),
+            ..Self::unwritten(PublishErrorKind::TooLarge, Some(place), message)
+        }
+    }
+
     /// The attempt that published it has ended.
     pub(crate) fn ended(record: &OutgoingRecord) -> Self {
         let place = Place { topic: record.topic.clone(), key: record.key.clone() };

@@ -15,6 +15,16 @@ pub enum ReplayError {
         /// The topic.
         topic: String,
     },
+    /// The app is exactly once, and a replay has no offset with which to commit what its handlers publish.
+    #[error(
+        "the app `{service}` is exactly once: what its handlers publish cannot be committed with a replay here, and nothing \
+         was done; send the letters back to their topics (Kafka::redrive, `txova-kafka dlq replay`), and it handles them \
+         exactly once"
+    )]
+    ExactlyOnce {
+        /// The service.
+        service: String,
+    },
     /// The dead letters or what was decided about them could not be read, or it could not be written down what is about to
     /// be done.
     #[error("{doing}: {error}")]
@@ -61,7 +71,7 @@ impl ReplayError {
     /// What was done before the error.
     pub fn report(&self) -> Option<&ReplayReport> {
         match self {
-            Self::UnknownTopic { .. } => None,
+            Self::UnknownTopic { .. } | Self::ExactlyOnce { .. } => None,
             Self::Client { report, .. } | Self::Claimed { report, .. } | Self::NotRecorded { report, .. } => {
                 Some(report)
             }

@@ -308,6 +308,37 @@ async fn a_bounded_run_writes_what_its_handlers_publish() {
     assert_eq!(cluster.committed_by(GROUP, &TopicPartition::new(TOPIC, 0)), None);
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_attempt_that_publishes_without_end_is_told_the_limit_and_becomes_a_dead_letter() {
+    let cluster = one_partition();
+    async fn handler(tx: Tx, meta: Meta) -> Result<(), HandlerError> {
+        forward(tx.clone(), meta.clone()).await?;
+        if meta.event_id != "greedy" {
+            return Ok(());
+        }
+        loop {
+            tx.publish(&Forwarded::of(&meta)).map_err(|error| {
+                assert_eq!(
+                    (error.kind(), error.limit_bytes()),
+                    (PublishErrorKind::TooLarge, Some(2_000_000))
+                );
+                HandlerError::permanent(error.to_string())
+            })?;
+        }
+    }
+    produce(&cluster, "k", &envelope("greedy"));
+    produce(&cluster, "k", &envelope("modest"));
+    let mut config = crate::config::KafkaConfig::default();
+    config.consumer.group = Some(GROUP.to_owned());
+    config.publisher.buffer_bytes = 2_000_000;
+    let kafka = crate::Kafka::over(std::sync::Arc::new(cluster.clone()), config);
+    let app = kafka.app("depot").exactly_once("depot").on("*", handler).topics([TOPIC]);
+    run_to_the_end(&cluster, app.build().unwrap()).await;
+    assert_eq!(forwarded(&cluster), ["modest"]);
+    let told = &letters(&cluster)[0].error_message;
+    assert!(told.contains("publisher.buffer_bytes is 2000000"), "{told}");
+}
+
 #[test]
 fn what_exactly_once_does_not_go_with_is_refused_at_build() {
     let cluster = one_partition();

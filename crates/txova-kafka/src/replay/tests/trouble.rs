@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::dead_letter::audit;
+use crate::extract::Tx;
 use crate::testing::ProduceFault;
 
 #[tokio::test(start_paused = true)]
@@ -16,6 +17,19 @@ async fn what_fails_again_stays_open_and_is_reported() {
     assert_eq!(failed.error, "permanent: there is no room for three");
     assert!(report.to_string().contains(&format!("failed {} parcel.moved three", failed.entry)), "{report}");
     assert_eq!((depot.seen().len(), open(&cluster).await), (2, vec!["three".into()]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_app_that_is_exactly_once_is_not_replayed_and_says_what_to_do_before_anything_starts() {
+    let (cluster, depot) = with_letters(&["one"]).await;
+    async fn publishing(State(depot): State<Depot>, meta: Meta, _tx: Tx) {
+        depot.0.lock().unwrap().seen.push(meta.event_id);
+    }
+    let app = builder(&cluster, &depot).exactly_once("depot").on("*", publishing).topics([TOPIC]);
+    let error = app.build().unwrap().replay(Replay::new()).await.unwrap_err();
+    assert!(matches!(&error, ReplayError::ExactlyOnce { service } if service == "depot"), "{error}");
+    assert!(error.to_string().contains("dlq replay"), "{error}");
+    assert_eq!((depot.seen().len(), open(&cluster).await), (0, vec!["one".into()]));
 }
 
 #[tokio::test(start_paused = true)]
