@@ -185,13 +185,13 @@ impl World {
 
     /// What a report says is what happened.
     fn check_report(&self, m: usize, report: &CloseReport) {
-        let id = self.members[m].id;
+        // One that was over before it was seen in the group is whoever is not known.
+        let known = |id: MemberId| self.members.iter().any(|member| member.id == Some(id));
+        let is_own = |id: MemberId| self.members[m].id.map_or_else(|| !known(id), |own| own == id);
         let commits = self.cluster.commits();
         for (partition, offset) in &report.committed {
-            let last = commits
-                .iter()
-                .rev()
-                .find(|commit| Some(commit.member) == id && commit.partition == *partition);
+            let last =
+                commits.iter().rev().find(|commit| is_own(commit.member) && commit.partition == *partition);
             let found = last.map(|commit| commit.offset);
             self.holds(found == Some(*offset), || {
                 format!("the report of member {m} says {partition} is committed at {offset}, and it is at {found:?}")
