@@ -131,6 +131,7 @@ macro_rules! sentences_for_several_members {
         $test!(groups, a_revoked_partition_waits_for_release_and_goes_on_right_behind_it);
         $test!(groups, a_revocation_nobody_answers_ends_by_itself);
         $test!(groups, a_third_member_joins_and_leaves_and_nothing_is_lost);
+        $test!(groups, a_partition_that_was_paused_when_it_went_is_read_when_it_comes_back);
         $test!(groups, what_a_closed_member_committed_is_where_the_next_one_starts);
     };
 }

@@ -6,7 +6,7 @@ use super::Bench;
 use super::probe::{Probe, entry, numbered, options, until_all, write};
 use crate::client_error::ClientErrorKind;
 use crate::record::TopicPartition;
-use crate::transport::JoinOptions;
+use crate::transport::{Command, JoinOptions};
 
 fn all_seen(probes: &[Probe]) -> BTreeSet<(TopicPartition, i64)> {
     let seen = probes.iter().flat_map(|probe| &probe.seen);
@@ -113,4 +113,24 @@ pub(super) async fn what_a_closed_member_committed_is_where_the_next_one_starts(
     second.until("the rest", |second| second.seen.len() >= 4).await;
     assert_eq!(second.offsets(&partition), (6..10).collect::<Vec<_>>());
     assert_eq!(first.revoked, None, "what leaving takes is not announced");
+}
+
+/// librdkafka keeps a pause beyond the assignment it was for: a partition that came back was never read again.
+pub(super) async fn a_partition_that_was_paused_when_it_went_is_read_when_it_comes_back(bench: &dyn Bench) {
+    let (topic, group) = (bench.topic(2).await, bench.group());
+    write_everywhere(bench, &topic, 2, 0, 5).await;
+    let mut members = vec![Probe::assigned(bench, options(&group, &topic), 2).await];
+    until_all("what is there", &mut members, |members| members[0].seen.len() == 10).await;
+    for (partition, epoch) in members[0].owned.clone() {
+        members[0].send(Command::Pause { partition, epoch });
+    }
+    members.push(Probe::join(bench.transport(), options(&group, &topic)));
+    until_all("one each", &mut members, |members| loads(members) == [1, 1]).await;
+    let mut second = members.pop().expect("there are two");
+    let moved = second.owned.keys().next().expect("it has one").clone();
+    second.close(Vec::new()).await.expect("nothing to commit");
+    until_all("both again", &mut members, |members| loads(members) == [2]).await;
+    write(bench, numbered(&moved, 5, 10)).await;
+    let last = |members: &[Probe]| members[0].offsets(&moved).last().copied();
+    until_all("what came behind", &mut members, |members| last(members) == Some(9)).await;
 }

@@ -375,6 +375,11 @@ impl PollLoop {
     }
 
     fn give_back(&mut self, list: &TopicPartitionList) {
+        // librdkafka keeps a pause beyond the assignment it was for: who comes back would never be read again. Only what is
+        // paused may be resumed: a resume throws away what was fetched before it.
+        let going = partitions(list);
+        let paused = if self.choked { self.slots.all(&going) } else { self.slots.paused(&going) };
+        self.pause(&paused, false);
         self.forget(list);
         if let Err(error) = context::give_back(&self.consumer, list) {
             let place = format!("giving back {:?}", partitions(list));

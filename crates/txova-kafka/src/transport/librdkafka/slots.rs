@@ -77,11 +77,25 @@ impl Slots {
 
     /// What the engine wants fetched.
     pub(super) fn running(&self) -> TopicPartitionList {
-        let mut running = TopicPartitionList::new();
-        for slot in self.slots.iter().filter(|slot| !slot.paused) {
-            running.add_partition(&slot.partition.topic, slot.partition.partition);
+        self.list(|slot| !slot.paused)
+    }
+
+    /// Those of `partitions` that the engine has paused.
+    pub(super) fn paused(&self, partitions: &[TopicPartition]) -> TopicPartitionList {
+        self.list(|slot| slot.paused && partitions.contains(&slot.partition))
+    }
+
+    /// Those of `partitions` there are.
+    pub(super) fn all(&self, partitions: &[TopicPartition]) -> TopicPartitionList {
+        self.list(|slot| partitions.contains(&slot.partition))
+    }
+
+    fn list(&self, wanted: impl Fn(&Slot) -> bool) -> TopicPartitionList {
+        let mut list = TopicPartitionList::new();
+        for slot in self.slots.iter().filter(|slot| wanted(slot)) {
+            list.add_partition(&slot.partition.topic, slot.partition.partition);
         }
-        running
+        list
     }
 }
 
