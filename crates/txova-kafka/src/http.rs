@@ -7,7 +7,8 @@
 //! | `/health` | the same, with all details | people |
 //! | `/metrics` | always, where a recorder is given | Prometheus |
 //!
-//! Otherwise 503. What an operator has paused is well, and said in a `notice`. The bodies are JSON:
+//! Otherwise 503. What is well and good to know is in a `notice`: an operator's pause, a handler held back. The bodies are
+//! JSON:
 //! `{"status":"failed","checks":[{"name":"ride-service-group","status":"failed","problem":"…","details":{…}}]}`. They hold
 //! neither payloads nor secrets, but topics, offsets and what handlers said: they are for the platform, not for the world.
 //!

@@ -126,8 +126,9 @@ impl Named for AppHandle {
 }
 
 impl HealthChecker for AppHandle {
-    /// It is ready while the group lets it in and nothing is stuck (`consumer.stuck_after_ms`). What an operator has paused is as it should be: it is
-    /// a notice, and no reason not to be ready, since a restart or fewer members would not change it.
+    /// It is ready while the group lets it in and nothing is stuck (`consumer.stuck_after_ms`). What an operator has paused, and a handler
+    /// that is held back until something of it is stuck, are notices and no reasons not to be ready: a restart or fewer
+    /// members would not change it.
     fn check(&self, deadline: Instant) -> Checking<'_> {
         Box::pin(async move {
             let Ok(Some(status)) = timeout_at(deadline, self.status()).await else {
@@ -137,7 +138,7 @@ impl HealthChecker for AppHandle {
                 Some(problem) => Checked::failed(problem),
                 None => Checked::well(),
             }
-            .noting(paused(&status))
+            .noting(notice(&status))
             .with(details(&status))
         })
     }
@@ -178,13 +179,21 @@ fn problem(status: &AppStatus) -> Option<String> {
     }
 }
 
-fn paused(status: &AppStatus) -> Option<String> {
-    let paused = |paused: &Paused| {
-        let what = paused.topic.as_deref().unwrap_or("everything");
-        format!("{what} is paused by an operator for {} s", paused.since.as_secs())
-    };
-    let paused: Vec<String> = status.engine.paused.iter().map(paused).collect();
-    (!paused.is_empty()).then(|| paused.join(", "))
+/// What is no problem and good to know: what an operator has paused, and handlers held back.
+fn notice(status: &AppStatus) -> Option<String> {
+    let paused = status.engine.paused.iter().map(|Paused { topic, since }| {
+        let what = topic.as_deref().unwrap_or("everything");
+        format!("{what} is paused by an operator for {} s", since.as_secs())
+    });
+    let held = status.engine.held_handlers.iter().map(|held| {
+        let HeldHandler { handler, since, records, last_error, .. } = held;
+        let since = since.as_secs();
+        format!(
+            "the handler {handler} is held back for {since} s, {records} records wait for it: {last_error}"
+        )
+    });
+    let notices: Vec<String> = paused.chain(held).collect();
+    (!notices.is_empty()).then(|| notices.join("; "))
 }
 
 /// All that is known of a record but its key: the answer is for whoever may ask, and a key may be a person's.

@@ -34,7 +34,7 @@ pub trait HealthChecker: Named {
 pub struct Checked {
     /// What is wrong, where something is.
     pub problem: Option<String>,
-    /// What is as somebody wants it and not as it usually is: no problem, and good to know.
+    /// What is no problem and good to know, such as an operator's pause.
     pub notice: Option<String>,
     /// More for whoever reads it.
     pub details: Option<serde_json::Value>,

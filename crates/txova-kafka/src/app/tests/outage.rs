@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use super::*;
 use crate::engine::HeldHandler;
 use crate::extract::State;
+use crate::lifecycle::HealthChecker;
 
 /// The payment gateway, there or not.
 #[derive(Clone, Default)]
@@ -41,6 +42,11 @@ async fn an_outage_ends_in_no_dead_letter_and_other_handlers_go_on() {
     }
     cluster.wait_until(|_| seen.all().len() == 200).await;
     assert!(seen.all().iter().all(|id| id.starts_with("moved")));
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let health = handle.check(tokio::time::Instant::now() + LONG).await;
+    let notice = health.notice.clone().unwrap();
+    assert!(health.is_well() && notice.starts_with("the handler charge is held back for "), "{health:?}");
+    assert!(notice.ends_with(" records wait for it: the gateway does not answer"), "{notice}");
     tokio::time::sleep(Duration::from_secs(3_600)).await;
     let status = handle.status().await.unwrap().engine;
     let [HeldHandler { handler, records, failed_probes, last_error, .. }] = &status.held_handlers[..] else {
@@ -49,6 +55,9 @@ async fn an_outage_ends_in_no_dead_letter_and_other_handlers_go_on() {
     assert_eq!((&**handler, *records, last_error.as_str()), ("charge", 200, "the gateway does not answer"));
     assert!(*failed_probes > 2_900, "{failed_probes} in an hour, about a second apart at most");
     assert!(cluster.records(DLQ).is_empty());
+    let health = handle.check(tokio::time::Instant::now() + LONG).await;
+    let problem = health.problem.unwrap();
+    assert!(problem.contains("charge had failed: the gateway does not answer"), "{problem}");
 
     gateway.0.store(false, Relaxed);
     let back = tokio::time::Instant::now();

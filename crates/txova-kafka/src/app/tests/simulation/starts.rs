@@ -86,7 +86,9 @@ impl Facts {
             return run.token.is_cancelled();
         }
         let forced = member.forced.get(&run.at.0).is_some_and(|at| *at >= run.began);
-        member.crashed || forced || run.unnoticed
+        // In the moment in which it is back after a stop it has not heard what the group did meanwhile.
+        let is_back = self.landings.contains(&run.began);
+        member.crashed || forced || run.unnoticed || is_back
     }
 
     fn check_overlap(&mut self, m: usize, at: At, leader: usize) {
