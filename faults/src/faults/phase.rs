@@ -13,7 +13,7 @@ use txova_kafka::config::KafkaConfig;
 use txova_kafka::{Kafka, NewTopic};
 
 use super::broker_faults::{BrokerFaults, strike_brokers};
-use super::group::Group;
+use super::group::{Counts, Group};
 use crate::brokers::{Brokers, Place};
 use crate::check::{Rule, Sample, World};
 use crate::clock::At;
@@ -41,6 +41,8 @@ pub(super) struct Phase {
     pub(super) records: u32,
     pub(super) seconds: u64,
     pub(super) brokers_too: bool,
+    /// Long enough for every kind of fault.
+    pub(super) is_long: bool,
     pub(super) promise: Promise,
     pub(super) seed: u64,
     pub(super) folder: PathBuf,
@@ -76,6 +78,7 @@ impl Phase {
         let mut rules = vec![self.drained(&brokers, &mut group).await?];
         rules.extend(group.close().await?);
         rules.push(fresh_member(&setup, &mut group).await?);
+        rules.push(self.struck(&group.counts, &broker_faults));
         let samples = sampler.end();
         self.account(&brokers, group, produced, samples, broker_faults, rules, began)
     }
@@ -86,6 +89,25 @@ impl Phase {
         } else {
             Ok(BrokerFaults::default())
         }
+    }
+
+    /// What did not happen proves nothing.
+    fn struck(&self, counts: &Counts, brokers: &BrokerFaults) -> Rule {
+        let mut rule = Rule::new("every kind of fault struck");
+        let always = [("stopped past the session", counts.long_stops)];
+        let in_time = [
+            ("members killed", counts.kills),
+            ("stopped shortly", counts.short_stops),
+            ("joined", counts.joins),
+            ("asked to leave", counts.leaves),
+        ];
+        let of_brokers = [("brokers killed", brokers.kills), ("brokers stopped", brokers.stops)];
+        let in_time = in_time.into_iter().filter(|_| self.is_long);
+        let of_brokers = of_brokers.into_iter().filter(|_| self.is_long && self.brokers_too);
+        for (what, count) in always.into_iter().chain(in_time).chain(of_brokers) {
+            rule.look(count > 0, || format!("{what}: none in {} s", self.seconds));
+        }
+        rule
     }
 
     async fn drained(&self, brokers: &Brokers, group: &mut Group) -> Result<Rule> {
