@@ -55,7 +55,15 @@ pub(crate) fn run(options: &[String]) -> Result<ExitCode> {
         println!("{base} has no micro-benchmarks: nothing to compare with");
         return Ok(ExitCode::SUCCESS);
     }
-    let sides = [built(&tree.0, &target)?, built(&root, &target)?];
+    let here = built(&root, &target)?;
+    let before = match built(&tree.0, &target) {
+        Ok(before) => before,
+        Err(failure) => {
+            println!("{failure}: nothing to compare with");
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
+    let sides = [before, here];
     let mut times = [Times::new(), Times::new()];
     for _ in 0..ROUNDS {
         for ((program, times), name) in sides.iter().zip(&mut times).zip(["base", "here"]) {

@@ -170,8 +170,11 @@ impl Dispatching {
             group: self.group.clone(),
             number: 1,
             first_failure: None,
+            received_ms: None,
             deadline: Instant::now() + Duration::from_secs(30),
             cancelled: self.cancelled.clone(),
+            outgoing: None,
+            held: None,
         };
         matches!(self.routes.dispatch(attempt).now_or_never(), Some(Outcome::Handled(_)))
     }
