@@ -34,6 +34,9 @@ mod wait;
 /// Records that one turn hands over at most, so that no caller works for all the others forever.
 const TURN_RECORDS: usize = 256;
 
+/// This part of a full buffer must be free before those who wait get places. Answers come, so it will be.
+const ROOM_SHARE: usize = 64;
+
 pub(super) struct Buffer {
     limits: Limits,
     state: Mutex<State>,
@@ -462,8 +465,13 @@ impl State {
         Some(placed)
     }
 
-    /// First come, first served: a large record at the head is waited for, not overtaken.
+    /// First come, first served: a large record at the head is waited for, not overtaken. A full buffer first gets a little
+    /// room, so that a caller who fills it is woken now and then and not for each record.
     fn grant(&mut self, limits: Limits) {
+        let (some_records, some_bytes) = (limits.records / ROOM_SHARE, limits.bytes / ROOM_SHARE);
+        if self.records + some_records > limits.records || self.bytes + some_bytes > limits.bytes {
+            return;
+        }
         while let Some(first) = self.waiting.first_entry() {
             if self.records >= limits.records || self.bytes + first.get().placed.size_bytes > limits.bytes {
                 return;

@@ -51,6 +51,21 @@ async fn a_call_that_comes_when_there_is_room_again_stands_behind_those_that_wai
     assert_eq!(client.taken(), ["1", "2", "3"]);
 }
 
+#[tokio::test]
+async fn those_who_wait_for_a_full_buffer_get_places_when_it_has_a_little_room_and_not_one_by_one() {
+    let (publisher, client) = by_hand(Manner::Keep, 128);
+    let place = || Box::pin(publisher.enqueue_record(record("x")));
+    for _ in 0..128 {
+        drop(place().await.unwrap());
+    }
+    let (mut first, mut second) = (place(), place());
+    assert!(first.as_mut().now_or_never().is_none() && second.as_mut().now_or_never().is_none());
+    client.answer();
+    assert!(first.as_mut().now_or_never().is_none(), "one of 128 is no room yet");
+    client.answer();
+    assert!(first.as_mut().now_or_never().is_some() && second.as_mut().now_or_never().is_some());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_tasks_at_once_keep_the_order_of_each_and_lose_nothing() {
     const TASKS: usize = 8;
