@@ -84,10 +84,12 @@ impl Drop for Secured {
     }
 }
 
-/// One for the broker, where the one behind it is free for its controller.
+/// One for the broker, where the one behind it is free for its controller. Below those that outgoing connections are given,
+/// which could take it before the broker does.
 fn free_port() -> u16 {
-    let free = |port: u16| TcpListener::bind(("127.0.0.1", port)).ok()?.local_addr().ok().map(|at| at.port());
-    std::iter::repeat_with(|| free(0)).flatten().take(100).find(|port| free(port + 1).is_some()).unwrap()
+    let any = || 20_000 + uuid::Uuid::new_v4().as_u128() as u16 % 12_000;
+    let is_free = |port: u16| TcpListener::bind(("127.0.0.1", port)).is_ok();
+    std::iter::repeat_with(any).find(|port| is_free(*port) && is_free(port + 1)).unwrap()
 }
 
 /// A Kafka of one broker of a test's own, which is gone with it.
