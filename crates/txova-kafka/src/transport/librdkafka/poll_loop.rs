@@ -369,9 +369,8 @@ impl PollLoop {
             let place = format!("taking on {:?}", partitions(list));
             self.tell(GroupEvent::Fatal(self.fatal_or(errors::at(place, &error))));
         }
-        if self.choked {
-            self.pause(list, true);
-        }
+        // librdkafka keeps a partition paused that went and came back, where nobody would resume it.
+        self.pause(list, self.choked);
     }
 
     fn give_back(&mut self, list: &TopicPartitionList) {
