@@ -369,8 +369,9 @@ impl PollLoop {
             let place = format!("taking on {:?}", partitions(list));
             self.tell(GroupEvent::Fatal(self.fatal_or(errors::at(place, &error))));
         }
-        // librdkafka keeps a partition paused that went and came back, where nobody would resume it.
-        self.pause(list, self.choked);
+        if self.choked {
+            self.pause(list, true);
+        }
     }
 
     fn give_back(&mut self, list: &TopicPartitionList) {
