@@ -237,7 +237,10 @@ impl Group {
         self.pending.values().flatten().any(|entry| entry.partition == *partition)
     }
 
-    fn subscribers(&self, topics: &BTreeMap<Arc<str>, Vec<Log>>) -> BTreeMap<TopicPartition, Vec<MemberId>> {
+    pub(super) fn subscribers(
+        &self,
+        topics: &BTreeMap<Arc<str>, Vec<Log>>,
+    ) -> BTreeMap<TopicPartition, Vec<MemberId>> {
         let mut subscribers = BTreeMap::new();
         for (topic, logs) in topics {
             let wants = |member: &Member| !member.expelled && member.subscribes(topic);

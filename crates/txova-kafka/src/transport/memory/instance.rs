@@ -40,7 +40,7 @@ impl Group {
         for partition in self.partitions_where(|owner| owner.member == before) {
             let is_pending = self.is_pending(&partition);
             let Some(owner) = self.owners.get_mut(&partition) else { continue };
-            is_as_it_was &= !is_pending && owner.revoking_until.is_none();
+            is_as_it_was &= owner.revoking_until.is_none();
             owner.member = id;
             owner.revoking_until = None;
             if is_pending {
@@ -55,7 +55,8 @@ impl Group {
         if let Some(member) = self.members.get_mut(&id) {
             member.assign(taken, &self.committed, topics);
         }
-        is_as_it_was
+        // What nobody could be given while it was away is given now.
+        is_as_it_was && self.subscribers(topics).keys().all(|partition| self.owners.contains_key(partition))
     }
 
     /// Throws a member out for good: it is told, and can neither commit nor join anew.
