@@ -1,7 +1,7 @@
 //! Follow mode around the engine: before a record starts it is looked up whether an earlier one of its key is an open dead
 //! letter, and partitions are held until that is known. What is known is in `follow.rs`.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -21,6 +21,7 @@ use crate::record::{Record, TopicPartition};
 /// How soon it is tried again what did not work.
 const PAUSE: Duration = Duration::from_secs(5);
 const READING: &str = "it is being read which of its keys have open dead letters";
+const LATE: &str = "a dead letter that was on its way as the partition went has not been answered";
 
 pub(super) struct Following {
     letters: OpenLetters,
@@ -37,6 +38,9 @@ pub(super) struct Following {
     starts: BTreeMap<TopicPartition, i64>,
     /// Letters on their way to the broker.
     writing: HashMap<Ticket, (TopicPartition, Letter)>,
+    /// Those of them whose assignment is over. They may be written at any moment, so nothing is read of their partitions
+    /// before they are answered.
+    late: BTreeMap<TopicPartition, HashSet<Ticket>>,
     /// Partitions in which nothing starts because there are too many letters.
     full: BTreeSet<TopicPartition>,
 }
@@ -67,6 +71,7 @@ impl Following {
             read_at: None,
             starts: BTreeMap::new(),
             writing: HashMap::new(),
+            late: BTreeMap::new(),
             full: BTreeSet::new(),
         }
     }
@@ -78,7 +83,7 @@ impl Following {
 
     /// The next thing that happens. Cancel-safe.
     async fn next(&mut self) -> Heard {
-        let wants_to_read = !self.unread.is_empty() && self.reading.is_empty();
+        let wants_to_read = self.reading.is_empty() && self.unread.iter().any(|of| self.may_read(of));
         let read_at = self.read_at.unwrap_or_else(Instant::now);
         let decided = async {
             match &mut self.decisions {
@@ -97,12 +102,46 @@ impl Following {
         }
     }
 
-    /// Begins to read what is to be read.
+    fn may_read(&self, partition: &TopicPartition) -> bool {
+        !self.late.contains_key(partition)
+    }
+
+    /// What is on its way belongs to an assignment that is over.
+    fn over(&mut self, partition: &TopicPartition) {
+        let writing = self.writing.iter().filter(|(_, (of, _))| of == partition);
+        let late: HashSet<Ticket> = writing.map(|(ticket, _)| *ticket).collect();
+        if !late.is_empty() {
+            self.late.insert(partition.clone(), late);
+        }
+    }
+
+    /// The letter, whether it was written or not.
+    fn answered(&mut self, ticket: Ticket) -> Option<(TopicPartition, Letter)> {
+        let (partition, letter) = self.writing.remove(&ticket)?;
+        if let Some(late) = self.late.get_mut(&partition) {
+            late.remove(&ticket);
+            if late.is_empty() {
+                self.late.remove(&partition);
+            }
+        }
+        Some((partition, letter))
+    }
+
+    /// Begins to read what is to be read, if it is time.
+    fn read_if_due(&mut self) {
+        if self.read_at.is_none_or(|at| at <= Instant::now()) {
+            self.read_at = None;
+            self.read();
+        }
+    }
+
     fn read(&mut self) {
         if self.unread.is_empty() || !self.reading.is_empty() {
             return;
         }
-        let unread = std::mem::take(&mut self.unread);
+        let (unread, wait): (BTreeSet<_>, _) =
+            std::mem::take(&mut self.unread).into_iter().partition(|of| self.may_read(of));
+        self.unread = wait;
         let starts = &self.starts;
         let partitions: BTreeMap<_, _> =
             unread.into_iter().filter_map(|of| Some((of.clone(), *starts.get(&of)?))).collect();
@@ -146,19 +185,22 @@ impl Driver {
     /// A partition is ours from this offset on, and nothing starts before it is known what follows what.
     pub(super) fn follow_assigned(&mut self, partition: &TopicPartition, start: Option<i64>) {
         let Some(following) = &mut self.following else { return };
+        following.over(partition);
         following.state.assigned(partition);
         following.starts.insert(partition.clone(), start.unwrap_or(0));
         following.full.remove(partition);
         following.unread.insert(partition.clone());
         following.read_at = None;
         if !broken(Mutation::StartsUnread) {
-            self.engine.hold(partition, READING.to_owned(), self.clock.now());
+            let why = if following.may_read(partition) { READING } else { LATE };
+            self.engine.hold(partition, why.to_owned(), self.clock.now());
         }
         following.read();
     }
 
     pub(super) fn follow_over(&mut self, partition: &TopicPartition) {
         let Some(following) = &mut self.following else { return };
+        following.over(partition);
         following.state.over(partition);
         following.starts.remove(partition);
         following.unread.remove(partition);
@@ -203,10 +245,7 @@ impl Driver {
                 }
             }
         }
-        if following.read_at.is_none_or(|at| at <= Instant::now()) {
-            following.read_at = None;
-            following.read();
-        }
+        following.read_if_due();
         if following.state.letters() <= following.letters.most() {
             for partition in std::mem::take(&mut following.full) {
                 self.engine.let_go(&partition);
@@ -251,9 +290,9 @@ impl Driver {
     /// The broker has answered a letter.
     pub(super) fn follow_written(&mut self, ticket: Ticket, is_written: bool) {
         let Some(following) = &mut self.following else { return };
-        let Some((partition, letter)) = following.writing.remove(&ticket).filter(|_| is_written) else {
-            return;
-        };
+        let answered = following.answered(ticket);
+        following.read_if_due();
+        let Some((partition, letter)) = answered.filter(|_| is_written) else { return };
         following.state.written(&partition, letter);
         let most = following.letters.most();
         if following.state.letters() > most && following.full.insert(partition.clone()) {

@@ -189,6 +189,33 @@ async fn whoever_has_the_partition_next_knows_what_is_followed_before_the_first_
     }
 }
 
+/// The group takes the partition and gives it back while a letter is on its way: whether that gets there or not is awaited.
+#[tokio::test(start_paused = true)]
+async fn nothing_starts_in_a_partition_that_is_back_before_letters_from_before_it_went_are_answered() {
+    for fault in [None, Some(crate::testing::ProduceFault::WrittenButTimedOut)] {
+        let world = World::new(&["1"]);
+        world.cluster.produce_down(DLQ);
+        let app = world.builder().build().unwrap();
+        let handle = app.handle();
+        let run = tokio::spawn(app.run());
+        world.produce("k", &["1", "2"]);
+        world.produce("other", &["a"]);
+        world.cluster.wait_until(|_| world.seen.all() == ["a"]).await;
+        world.refused.these(&[]);
+        world.cluster.lose(GROUP, &TopicPartition::new(TOPIC, 0)).unwrap();
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!(world.seen.all(), ["a"], "1 and 2 would be handled, and 1 is a letter");
+        fault.into_iter().for_each(|fault| world.cluster.fail_produces(DLQ, 1, fault));
+        world.cluster.produce_up(DLQ);
+        world.cluster.wait_until(|cluster| cluster.lag(GROUP, TOPIC) == 0).await;
+        let follows = format!("2: follows {TOPIC}/0/0");
+        assert_eq!(world.letters().await, ["1: there is no room".to_owned(), follows]);
+        assert!(!world.seen.all().iter().any(|id| id == "1" || id == "2"));
+        assert!(handle.close(LONG).await);
+        run.await.unwrap().unwrap();
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_record_whose_letter_was_written_and_not_committed_is_no_second_letter_and_is_not_handled() {
     let world = World::new(&["1"]);

@@ -26,6 +26,13 @@ impl Letters {
         Some(self.by_origin.get(&at)?.first()?.0)
     }
 
+    /// Whether this member wrote a letter of the record.
+    pub(super) fn has_one_by(&self, m: usize, at: At) -> bool {
+        let by = service(m);
+        let letters = self.by_origin.get(&at).into_iter().flatten();
+        letters.into_iter().any(|(_, letter)| letter.service.as_ref() == Some(&by))
+    }
+
     /// Reads what is new.
     pub(super) fn look(&mut self, cluster: &Cluster) {
         let end = |p: usize| cluster.ends(&TopicPartition::new(DLQ, p as i32)).map_or(0, |(_, end)| end);
@@ -48,6 +55,11 @@ impl Letters {
             }
         }
     }
+}
+
+/// What a member is called in its letters.
+pub(super) fn service(m: usize) -> String {
+    format!("depot {m}")
 }
 
 /// The offset of what the record of a letter follows.

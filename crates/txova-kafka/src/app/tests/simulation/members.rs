@@ -6,8 +6,9 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
-use super::super::{GROUP, TOPIC, builder};
+use super::super::{GROUP, TOPIC, kafka};
 use super::handler::{Post, handle, handle_all};
+use super::letters::service;
 use super::story::{End, MemberFacts};
 use super::world::World;
 use crate::app::{AppHandle, RunError};
@@ -54,7 +55,7 @@ impl World {
         let edit = move |settings: &mut crate::config::ConsumerConfig| {
             *settings = crate::config::ConsumerConfig { group: Some(group), ..consumer }
         };
-        let app = builder(&self.cluster).on("*", handle).topics([TOPIC]);
+        let app = kafka(&self.cluster).app(service(number)).on("*", handle).topics([TOPIC]);
         let app = app.on("parcel.weighed", handle_all).topics([TOPIC]).batch(self.batching);
         let mut app = app.state(post).consumer(edit).build().expect("the settings are sound");
         app.settings.engine.retry.seed = self.seed; // else the process's number

@@ -117,24 +117,22 @@ impl Facts {
         });
     }
 
-    /// In follow mode nothing of a key starts behind an open dead letter that its member knows: one of its own, or one that
-    /// was there before it came. Of what somebody who was thrown out writes later it cannot know.
+    /// In follow mode nothing of a key starts behind an open dead letter that its member knows: one that it wrote itself,
+    /// in whichever assignment, or one that was there before it got the partition. Of what somebody else, who was thrown out,
+    /// writes later it cannot know.
     fn check_followed(&mut self, m: usize, at: At) {
         if !self.follows {
             return;
         }
-        let (lane, joined) = (self.lane(at), self.members[m].joined);
+        let lane = self.lane(at);
+        let mut earlier = self.runs.iter().rev().filter(|run| run.member == m && run.at.0 == at.0);
+        let in_earlier = earlier.find(|run| run.token.is_cancelled()).map(|run| run.began);
+        let before_it_came = in_earlier.into_iter().chain([self.members[m].joined]).max();
         let before = self.written.range((at.0, 0)..at).filter(|(before, _)| self.lane(**before) == lane);
-        let open = before.map(|(before, written)| (*before, written)).find(|(before, written)| {
-            let Some(since) = self.letters.first_at(*before) else { return false };
-            let is_own = written.runs.iter().map(|run| &self.runs[*run]).any(|run| {
-                run.member == m
-                    && !run.token.is_cancelled()
-                    && run.end.is_some_and(|(_, end)| end != End::Handled)
-            });
-            is_own || since < joined
+        let open = before.map(|(before, _)| *before).find(|before| {
+            let was_there = self.letters.first_at(*before).is_some_and(|since| Some(since) < before_it_came);
+            was_there || self.letters.has_one_by(m, *before)
         });
-        let open = open.map(|(before, _)| before);
         self.holds(open.is_none(), || {
             format!("follow: {at:?} starts at member {m}, and {open:?} before it is an open dead letter")
         });
