@@ -12,6 +12,9 @@ use crate::client_error::{ClientError, ClientErrorKind};
 /// A reader assigns partitions itself, but librdkafka wants a group's name for that; no member ever joins it.
 pub(super) const READER_GROUP: &str = "txova-kafka-reader";
 
+/// The least a batch of a transaction may hold.
+const TRANSACTION_BATCH_BYTES: usize = 128 * 1024;
+
 /// The checked properties.
 #[derive(Debug)]
 pub(super) struct Settings {
@@ -109,6 +112,9 @@ impl Settings {
         config.set("delivery.timeout.ms", &timeout_ms);
         config.set("transaction.timeout.ms", &timeout_ms);
         config.set("transactional.id", &transactions.id);
+        // What a transaction holds is sent in one go: in batches of the usual size it would be hundreds of requests.
+        let batch_bytes = config.get("batch.size").and_then(|bytes| bytes.parse().ok()).unwrap_or(0);
+        config.set("batch.size", TRANSACTION_BATCH_BYTES.max(batch_bytes).to_string());
         config
     }
 

@@ -80,7 +80,7 @@ impl Checker {
     }
 
     /// A map may have no room for what was told before, so that nothing can be committed with transactions.
-    fn maps_are_short(&self, m: usize) -> bool {
+    pub(super) fn maps_are_short(&self, m: usize) -> bool {
         self.members[&m].cut || self.settings.max_metadata_bytes < 4096
     }
 
