@@ -131,8 +131,8 @@ fn built(tree: &Path, target: &Path) -> Result<PathBuf> {
         executable: Option<PathBuf>,
     }
     let text = String::from_utf8_lossy(&output.stdout);
-    let programs = text.lines().filter_map(|line| serde_json::from_str::<Message>(line).ok()?.executable);
-    programs.last().ok_or_else(|| Failure::new("cargo names no program of the micro-benchmarks"))
+    let mut programs = text.lines().filter_map(|line| serde_json::from_str::<Message>(line).ok()?.executable);
+    programs.next_back().ok_or_else(|| Failure::new("cargo names no program of the micro-benchmarks"))
 }
 
 fn measured(program: &Path, results: &Path, filter: Option<&str>) -> Result<Times> {

@@ -123,7 +123,7 @@ fn core(criterion: &mut Criterion<CpuTime>) {
 }
 
 fn offset_map(criterion: &mut Criterion<CpuTime>) {
-    let one_run = vec![1..100_000];
+    let one_run: Vec<Range<i64>> = std::iter::once(1..100_000).collect();
     let every_other: Vec<Range<i64>> = (0..1_000).map(|n| n * 2 + 1..n * 2 + 2).collect();
     let full: Vec<Range<i64>> = (0..20_000).map(|n| n * 2 + 1..n * 2 + 2).collect();
     let mut group = criterion.benchmark_group("offset map");

@@ -243,7 +243,7 @@ impl App {
     /// ```
     ///
     /// # Errors
-    /// An app built with [`exactly_once`](crate::AppBuilder::exactly_once) (its letters go back by [`Kafka::redrive`]), a
+    /// An app built with [`exactly_once`](crate::AppBuilder::exactly_once) (its letters go back by [`Kafka::replay`]), a
     /// topic that does not exist, a cluster that cannot be read, somebody else's claim, an audit topic that takes
     /// nothing (no handler runs then), and a letter that was handled while that was not acknowledged: the error names it,
     /// for it will be handled again by the next replay.

@@ -17,7 +17,7 @@ where
     let (a, b) = (parsed(lesser), parsed(greater));
     assert_eq!(parsed(&a.to_string()), a, "{lesser:?} is read as it is printed, {a}");
     assert_eq!(parsed(&b.to_string()), b, "{greater:?} is read as it is printed, {b}");
-    assert!(a < b && b > a, "{a} is less than {b}");
+    assert!(a < b, "{a} is less than {b}");
     let hash = |value: &T| BuildHasherDefault::<DefaultHasher>::default().hash_one(value);
     assert_eq!(hash(&a), hash(&a.clone()), "equals hash alike");
     assert_ne!(hash(&a), hash(&b), "{a} and {b} hash apart");
