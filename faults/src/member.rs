@@ -19,6 +19,8 @@ use crate::journal::{End, Journal, Line, Place};
 use crate::subscriber::Words;
 
 const STATUS_EVERY: Duration = Duration::from_millis(250);
+/// The exit code of a member that left in time and could not commit what it had done last.
+pub(crate) const LAST_COMMIT_FAILED: u8 = 5;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -189,5 +191,5 @@ pub(crate) async fn run(args: Args) -> Result<ExitCode> {
     });
     let report = app.run_until(shutdown_signal()).await.context(|| "the run ended".to_owned())?;
     eprintln!("{report}");
-    Ok(if report.commit_error.is_none() { ExitCode::SUCCESS } else { ExitCode::from(5) })
+    Ok(if report.commit_error.is_none() { ExitCode::SUCCESS } else { ExitCode::from(LAST_COMMIT_FAILED) })
 }

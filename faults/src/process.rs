@@ -24,6 +24,8 @@ pub(crate) struct Setup {
     pub(crate) folder: PathBuf,
     pub(crate) session_timeout: Duration,
     pub(crate) promise: Promise,
+    /// The only broker is killed and stopped: a member that leaves meanwhile cannot commit.
+    pub(crate) only_broker_is_struck: bool,
 }
 
 /// A member that was started.

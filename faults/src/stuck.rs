@@ -98,8 +98,13 @@ async fn look(args: &Args) -> Result<Found> {
     }
 
     let session_timeout = Duration::from_secs(6);
-    let setup =
-        Setup { brokers: brokers.bootstrap.clone(), folder, session_timeout, promise: Promise::AtLeastOnce };
+    let setup = Setup {
+        brokers: brokers.bootstrap.clone(),
+        folder,
+        session_timeout,
+        promise: Promise::AtLeastOnce,
+        only_broker_is_struck: false,
+    };
     let half = u64::from(args.records / 2);
     let mut first = setup.start("first", &["--stuck", "--tell-at", &half.to_string()])?;
     timeout(LIMIT, first.said.wait_for(|said| said.done >= half))

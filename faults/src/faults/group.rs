@@ -14,6 +14,7 @@ use crate::dice::Dice;
 use crate::event::Promise;
 use crate::failure::Result;
 use crate::journal::{self, Note};
+use crate::member::LAST_COMMIT_FAILED;
 use crate::process::{Faults, Member, Setup};
 
 /// No more members than this at a time.
@@ -237,7 +238,10 @@ impl Group {
 
     async fn leave_ended(&mut self, member: &mut Member) {
         let ended = member.ended(LEAVE_WITHIN).await;
-        let well = ended.as_ref().is_ok_and(|status| status.success());
+        let without_broker = self.setup.only_broker_is_struck;
+        let well = ended.as_ref().is_ok_and(|status| {
+            status.success() || without_broker && status.code() == Some(LAST_COMMIT_FAILED.into())
+        });
         self.left_well.look(well, || match ended {
             Ok(status) => format!("{}: {status}", member.name),
             Err(error) => error.to_string(),
