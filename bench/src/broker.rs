@@ -20,6 +20,33 @@ use crate::failure::{Context, Failure, Result};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Where the Kafka is that is measured on.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Place {
+    /// Where Kafka is; one of its own is started where this is not given. Topics that begin with `bench.` are deleted.
+    #[arg(long)]
+    brokers: Option<String>,
+    /// The program that has the task `kafka`.
+    #[arg(long, hide = true)]
+    xtask: PathBuf,
+    /// Where the cluster and the built peers are.
+    #[arg(long, hide = true)]
+    pub(crate) folder: PathBuf,
+    /// The first port of the bench's own Kafka.
+    #[arg(long, default_value_t = 29_192)]
+    port: u16,
+}
+
+impl Place {
+    /// The one that is named, or one that is started for the run.
+    pub(crate) fn broker(&self) -> Result<Broker> {
+        match &self.brokers {
+            Some(brokers) => Ok(Broker::there(brokers)),
+            None => Broker::start(&self.xtask, &self.folder, self.port),
+        }
+    }
+}
+
 /// Ends the node it has started when it is dropped.
 pub(crate) struct Broker {
     pub(crate) brokers: String,
@@ -49,11 +76,11 @@ impl Drop for Broker {
 }
 
 impl Broker {
-    pub(crate) fn there(brokers: &str) -> Self {
+    fn there(brokers: &str) -> Self {
         Self { brokers: brokers.to_owned(), own: None }
     }
 
-    pub(crate) fn start(xtask: &Path, folder: &Path, port: u16) -> Result<Self> {
+    fn start(xtask: &Path, folder: &Path, port: u16) -> Result<Self> {
         let own = Own { xtask: xtask.to_owned(), home: folder.join("kafka"), port };
         own.kafka(&["clean"])?;
         let said = own.kafka(&["start", "--auto-create", "false"])?;

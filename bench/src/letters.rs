@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use txova_kafka::config::KafkaConfig;
 use txova_kafka::{HandlerError, Kafka};
 
-use crate::broker::Broker;
+use crate::broker::Place;
 use crate::child;
 use crate::data::{Keys, Shape, Work};
 use crate::failure::{Context, Failure, Result};
@@ -28,21 +28,11 @@ pub(crate) struct Args {
     /// Dead letters.
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u32).range(1..))]
     letters: u32,
-    /// Where Kafka is; one of its own is started where this is not given. Topics that begin with `bench.` are deleted.
-    #[arg(long)]
-    brokers: Option<String>,
     /// The `txova-kafka` that is measured; it is built for production where this is not given.
     #[arg(long)]
     command: Option<PathBuf>,
-    /// The program that has the task `kafka`.
-    #[arg(long, hide = true)]
-    xtask: PathBuf,
-    /// Where the cluster is.
-    #[arg(long, hide = true)]
-    folder: PathBuf,
-    /// The first port of the bench's own Kafka.
-    #[arg(long, default_value_t = 29_192)]
-    port: u16,
+    #[command(flatten)]
+    place: Place,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -50,10 +40,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         Some(command) => command.clone(),
         None => build()?,
     };
-    let broker = match &args.brokers {
-        Some(brokers) => Broker::there(brokers),
-        None => Broker::start(&args.xtask, &args.folder, args.port)?,
-    };
+    let broker = args.place.broker()?;
     let dlq = format!("{TOPIC}.dlq");
     for topic in [TOPIC, &dlq] {
         broker.fresh(topic, PARTITIONS)?;

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::broker::Broker;
+use crate::broker::{Broker, Place};
 use crate::child::{self, Cost, Watched};
 use crate::data::PUBLISH_TOPIC;
 use crate::failure::{Context, Failure, Result};
@@ -27,9 +27,6 @@ pub(crate) struct Args {
     /// Records of a workload, for a quick look; figures are comparable only with the workload's own.
     #[arg(long)]
     records: Option<u32>,
-    /// Where Kafka is; one of its own is started where this is not given. Topics that begin with `bench.` are deleted.
-    #[arg(long)]
-    brokers: Option<String>,
     /// Also write the rows to a file.
     #[arg(long)]
     json: Option<PathBuf>,
@@ -39,15 +36,8 @@ pub(crate) struct Args {
     /// Print the workloads and systems there are.
     #[arg(long)]
     list: bool,
-    /// The program that has the task `kafka`.
-    #[arg(long, hide = true)]
-    xtask: PathBuf,
-    /// Where the cluster and the built peers are.
-    #[arg(long, hide = true)]
-    folder: PathBuf,
-    /// The first port of the bench's own Kafka.
-    #[arg(long, default_value_t = 29_192)]
-    port: u16,
+    #[command(flatten)]
+    place: Place,
 }
 
 pub(crate) fn run(args: &Args) -> Result<()> {
@@ -64,7 +54,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
     };
     let only = args.systems.iter().map(|name| System::named(name)).collect::<Result<Vec<_>>>()?;
     let root = std::env::current_dir().context(|| "no current folder".to_owned())?;
-    std::fs::create_dir_all(&args.folder).context(|| format!("cannot make {}", args.folder.display()))?;
+    std::fs::create_dir_all(&args.place.folder)
+        .context(|| format!("cannot make {}", args.place.folder.display()))?;
     let wanted = |system: &System| only.is_empty() || only.contains(system);
     let systems: Vec<System> = workloads
         .iter()
@@ -72,11 +63,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
         .copied()
         .filter(|system| wanted(system))
         .collect();
-    let peers = Peers::build(&root, &args.folder, &systems)?;
-    let broker = match &args.brokers {
-        Some(brokers) => Broker::there(brokers),
-        None => Broker::start(&args.xtask, &args.folder, args.port)?,
-    };
+    let peers = Peers::build(&root, &args.place.folder, &systems)?;
+    let broker = args.place.broker()?;
     let mut session = Session { args, root, peers, broker, settings: Vec::new() };
     let mut all = Vec::new();
     for mut workload in workloads {

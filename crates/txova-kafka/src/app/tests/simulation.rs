@@ -18,10 +18,8 @@ mod starts;
 mod story;
 mod world;
 
-use std::collections::BTreeMap;
-use std::time::Instant;
-
 use self::world::World;
+use crate::engine::tests::simulation::worlds::{Events, all_hold, on_a_paused_clock};
 
 const SEEDS: u64 = 100;
 
@@ -71,30 +69,7 @@ const EVENTS: [&str; 40] = [
 
 #[test]
 fn every_invariant_holds_through_app_driver_and_transport() {
-    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect(name));
-    let (from, seeds) = match (number("TXOVA_SIM_SEED"), number("TXOVA_SIM_SEEDS")) {
-        (from, Some(seeds)) => (from.unwrap_or(0), seeds),
-        (Some(seed), None) => (seed, 1),
-        (None, None) => (0, SEEDS),
-    };
-    let began = Instant::now();
-    let mut events: BTreeMap<&str, usize> = BTreeMap::new();
-    for seed in from..from + seeds {
-        match run(seed) {
-            Ok(told) => {
-                told.events.into_iter().for_each(|(event, count)| *events.entry(event).or_default() += count)
-            }
-            Err(violation) => {
-                panic!("seed {seed}: {violation}\nagain with: cargo xtask simulate --seeds 1 --from {seed}")
-            }
-        }
-    }
-    let seconds = began.elapsed().as_secs_f32();
-    eprintln!("{seeds} worlds from seed {from} in {seconds:.1} s: {events:#?}");
-    if seeds >= SEEDS {
-        let unseen: Vec<_> = EVENTS.iter().filter(|event| !events.contains_key(**event)).collect();
-        assert!(unseen.is_empty(), "no world of {seeds} saw this: {unseen:?}");
-    }
+    all_hold("app", SEEDS, &EVENTS, |seed| run(seed).map(|told| told.events));
 }
 
 #[test]
@@ -108,17 +83,12 @@ fn a_seed_tells_the_same_story_twice_through_app_driver_and_transport() {
 #[derive(Debug, PartialEq)]
 struct Told {
     /// What happened, by count.
-    events: BTreeMap<&'static str, usize>,
+    events: Events,
     /// Of every start, end, commit and dead letter with its time.
     digest: u64,
 }
 
-/// One world from a seed: chaos, then calm until all is settled. A world of its own time, on this thread.
+/// One world from a seed: chaos, then calm until all is settled.
 fn run(seed: u64) -> Result<Told, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .map_err(|error| error.to_string())?;
-    runtime.block_on(World::new(seed).run())
+    on_a_paused_clock(World::new(seed).run())
 }

@@ -17,13 +17,14 @@ mod outages;
 mod pauses;
 mod rates;
 mod world;
+pub(crate) mod worlds;
 
-use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use self::dice::Dice;
 use self::log::{HANDLERS, Log};
 use self::world::World;
+use self::worlds::{Events, all_hold};
 use crate::config::Order;
 use crate::engine::{BatchLimits, BreakerSettings, Retry, Settings};
 use crate::transport::Committed;
@@ -80,29 +81,7 @@ const EVENTS: [&str; 44] = [
 
 #[test]
 fn every_invariant_holds_in_every_world() {
-    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect(name));
-    let (from, seeds) = match (number("TXOVA_SIM_SEED"), number("TXOVA_SIM_SEEDS")) {
-        (from, Some(seeds)) => (from.unwrap_or(0), seeds),
-        (Some(seed), None) => (seed, 1),
-        (None, None) => (0, SEEDS),
-    };
-    let began = Instant::now();
-    let mut events: BTreeMap<&str, usize> = BTreeMap::new();
-    for seed in from..from + seeds {
-        match run(seed) {
-            Ok(seen) => {
-                seen.into_iter().for_each(|(event, count)| *events.entry(event).or_default() += count)
-            }
-            Err(violation) => panic!("seed {seed}: {violation}\nagain with TXOVA_SIM_SEED={seed}"),
-        }
-    }
-    let seconds = began.elapsed().as_secs_f32();
-    eprintln!("{seeds} worlds from seed {from} in {seconds:.1} s: {events:#?}");
-    if seeds >= SEEDS {
-        for event in EVENTS {
-            assert!(events.contains_key(event), "no world of {seeds} saw this: {event}");
-        }
-    }
+    all_hold("engine", SEEDS, &EVENTS, run);
 }
 
 #[test]
@@ -111,7 +90,7 @@ fn a_seed_tells_the_same_story_twice() {
 }
 
 /// One world from a seed: chaos, then calm until all is settled. Answers with what happened.
-fn run(seed: u64) -> Result<BTreeMap<&'static str, usize>, String> {
+fn run(seed: u64) -> Result<Events, String> {
     let mut dice = Dice::new(seed);
     let settings = settings(&mut dice, seed);
     let broker_limit = if dice.chance(80) { 4096 } else { dice.below(150) };

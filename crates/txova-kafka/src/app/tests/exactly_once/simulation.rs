@@ -10,9 +10,8 @@ mod handler;
 mod mutations;
 mod world;
 
-use std::collections::BTreeMap;
-
 use self::world::World;
+use crate::engine::tests::simulation::worlds::{Events, all_hold, on_a_paused_clock};
 
 const SEEDS: u64 = 100;
 
@@ -49,28 +48,7 @@ const EVENTS: [&str; 27] = [
 
 #[test]
 fn what_is_published_is_there_once_in_every_world() {
-    let number = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().expect(name));
-    let (from, seeds) = match (number("TXOVA_SIM_SEED"), number("TXOVA_SIM_SEEDS")) {
-        (from, Some(seeds)) => (from.unwrap_or(0), seeds),
-        (Some(seed), None) => (seed, 1),
-        (None, None) => (0, SEEDS),
-    };
-    let mut events: BTreeMap<&str, usize> = BTreeMap::new();
-    for seed in from..from + seeds {
-        match run(seed) {
-            Ok(told) => {
-                told.events.into_iter().for_each(|(event, count)| *events.entry(event).or_default() += count)
-            }
-            Err(violation) => panic!(
-                "seed {seed}: {violation}\nagain with: cargo xtask simulate --seeds 1 --from {seed} --only exactly-once"
-            ),
-        }
-    }
-    eprintln!("{seeds} worlds from seed {from}: {events:#?}");
-    if seeds >= SEEDS {
-        let unseen: Vec<_> = EVENTS.iter().filter(|event| !events.contains_key(**event)).collect();
-        assert!(unseen.is_empty(), "no world of {seeds} saw this: {unseen:?}");
-    }
+    all_hold("exactly-once", SEEDS, &EVENTS, |seed| run(seed).map(|told| told.events));
 }
 
 #[test]
@@ -83,17 +61,12 @@ fn a_seed_tells_the_same_story_of_exactly_once_twice() {
 /// What a world without a violation tells.
 #[derive(Debug, PartialEq)]
 struct Told {
-    events: BTreeMap<&'static str, usize>,
+    events: Events,
     /// Every commit, and everything that was published, with its time.
     story: Vec<String>,
 }
 
-/// One world from a seed: chaos, then calm until all is committed. A world of its own time, on this thread.
+/// One world from a seed: chaos, then calm until all is committed.
 fn run(seed: u64) -> Result<Told, String> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .map_err(|error| error.to_string())?;
-    runtime.block_on(World::new(seed).run())
+    on_a_paused_clock(World::new(seed).run())
 }

@@ -1,8 +1,7 @@
 //! The simulation is worth something only if it sees a broken engine: each mutation is caught within so many seeds.
 
-use std::panic::catch_unwind;
-
 use super::run;
+use super::worlds::all_are_seen;
 use crate::engine::mutation::{Mutation, break_engine};
 
 const SEEDS: u64 = 200;
@@ -50,32 +49,7 @@ const ALL: [Mutation; 40] = [
     Mutation::SleepsOnWhenThrottled,
 ];
 
-/// The first seed whose world shows the fault, and how.
-fn caught(mutation: Mutation) -> Option<(u64, String)> {
-    (0..SEEDS).find_map(|seed| {
-        let story = catch_unwind(|| {
-            break_engine(Some(mutation));
-            run(seed)
-        });
-        break_engine(None);
-        match story {
-            Ok(Ok(_)) => None,
-            Ok(Err(violation)) => Some((seed, violation)),
-            Err(_) => Some((seed, "the engine panicked".into())),
-        }
-    })
-}
-
 #[test]
 fn every_fault_put_into_the_engine_is_seen() {
-    let stories: Vec<_> = ALL.into_iter().map(|mutation| (mutation, caught(mutation))).collect();
-    for (mutation, story) in &stories {
-        match story {
-            Some((seed, violation)) => eprintln!("{mutation:?}: seed {seed}: {violation}"),
-            None => eprintln!("{mutation:?}: not seen"),
-        }
-    }
-    let unseen: Vec<_> =
-        stories.iter().filter(|(_, story)| story.is_none()).map(|(mutation, _)| mutation).collect();
-    assert_eq!(unseen.len(), 0, "not seen within {SEEDS} seeds: {unseen:?}");
+    all_are_seen(&ALL, SEEDS, break_engine, run);
 }

@@ -1,9 +1,8 @@
 //! The simulation is worth something only if it sees a broken driver: each mutation is caught within so many seeds.
 
-use std::panic::catch_unwind;
-
 use super::run;
 use crate::driver::mutation::{Mutation, break_driver};
+use crate::engine::tests::simulation::worlds::all_are_seen;
 
 const SEEDS: u64 = 60;
 
@@ -18,35 +17,7 @@ const ALL: [Mutation; 8] = [
     Mutation::BelievesRefusedCommits,
 ];
 
-/// The first seed whose world shows the fault, and how.
-fn caught(mutation: Mutation) -> Option<(u64, String)> {
-    (0..SEEDS).find_map(|seed| {
-        let story = catch_unwind(|| {
-            break_driver(Some(mutation));
-            run(seed)
-        });
-        break_driver(None);
-        match story {
-            Ok(Ok(_)) => None,
-            Ok(Err(violation)) => Some((seed, violation)),
-            Err(_) => Some((seed, "something panicked".into())),
-        }
-    })
-}
-
 #[test]
 fn every_fault_put_into_what_is_published_is_seen() {
-    let stories: Vec<_> = ALL.into_iter().map(|mutation| (mutation, caught(mutation))).collect();
-    for (mutation, story) in &stories {
-        match story {
-            Some((seed, violation)) => {
-                let first = violation.lines().next().unwrap_or_default();
-                eprintln!("{mutation:?}: seed {seed}: {first}");
-            }
-            None => eprintln!("{mutation:?}: not seen"),
-        }
-    }
-    let unseen: Vec<_> =
-        stories.iter().filter(|(_, story)| story.is_none()).map(|(mutation, _)| mutation).collect();
-    assert_eq!(unseen.len(), 0, "not seen within {SEEDS} seeds: {unseen:?}");
+    all_are_seen(&ALL, SEEDS, break_driver, run);
 }
