@@ -5,6 +5,7 @@ mod actions;
 mod clock;
 mod follow;
 mod handlers;
+mod in_place;
 mod intake;
 mod membership;
 pub(crate) mod mutation;
@@ -24,7 +25,8 @@ use tracing::{info, warn};
 use crate::attempt::Dispatch;
 use crate::client_error::{ClientError, ClientErrorKind};
 use crate::engine::{
-    BreakerChange, CloseReport, DeadLetterOrder, Engine, Settings, Settled, Status, StopReason, Stuck, Ticket,
+    BreakerChange, CloseReport, DeadLetterOrder, Engine, Now, Settings, Settled, Status, StopReason, Stuck,
+    Ticket,
 };
 use crate::extract::Publishing;
 use crate::metrics::HandlerMetrics;
@@ -378,7 +380,7 @@ impl Driver {
         match done {
             Done::Handler(ticket, outcome) => {
                 self.handlers.ended(ticket);
-                self.outcome(ticket, outcome);
+                self.outcome(ticket, outcome, self.clock.now());
             }
             Done::Batch(tickets, outcome) => {
                 tickets.first().into_iter().for_each(|first| self.handlers.ended(*first));
@@ -397,9 +399,9 @@ impl Driver {
         }
     }
 
-    fn outcome(&mut self, ticket: Ticket, outcome: Outcome) {
+    fn outcome(&mut self, ticket: Ticket, outcome: Outcome, now: Now) {
         if !broken(Mutation::DropsFailures) || matches!(outcome, Outcome::Handled(_)) {
-            let settled = self.engine.outcome(ticket, outcome, self.clock.now());
+            let settled = self.engine.outcome(ticket, outcome, now);
             if let Some(outputs) = &mut self.outputs {
                 outputs.ended(ticket, settled);
             }

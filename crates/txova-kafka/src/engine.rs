@@ -69,6 +69,8 @@ pub(crate) struct Engine<R> {
     settings: Settings,
     partitions: Slab<Partition>,
     by_name: HashMap<TopicPartition, usize>,
+    /// The partition of the last record taken: that of the next one, mostly, for records come in batches.
+    last_offered: usize,
     live: Slab<Live<R>>,
     next_serial: u64,
     /// Partitions with records ready to start, each once, taken in turn.
@@ -221,6 +223,7 @@ impl<R: Clone> Engine<R> {
             settings,
             partitions: Slab::new(),
             by_name: HashMap::new(),
+            last_offered: 0,
             live: Slab::new(),
             next_serial: 0,
             rotation: VecDeque::new(),

@@ -19,7 +19,7 @@ impl Driver {
             match action {
                 Action::Start(start) => {
                     if let Some(outcome) = self.follow_verdict(&start) {
-                        self.outcome(start.ticket, outcome);
+                        self.outcome(start.ticket, outcome, now);
                         continue;
                     }
                     let token = self.token(&start.partition);
@@ -31,7 +31,7 @@ impl Driver {
                     }
                     if let Some(outcome) = self.handlers.start(start, outgoing, group, token) {
                         now = self.clock.now();
-                        self.outcome(ticket, outcome);
+                        self.outcome(ticket, outcome, now);
                     }
                 }
                 Action::StartBatch(starts) => {

@@ -25,15 +25,9 @@ use crate::outcome::{BatchOutcome, HandlerId, Outcome};
 use crate::record::Record;
 
 use super::Done;
+use super::in_place::InPlace;
 use super::mutation::{Mutation, broken};
 use super::named::{Named, Panic, Ran};
-
-/// A first poll longer than this is work that belongs in a task of its own.
-const LONG_POLL: Duration = Duration::from_micros(200);
-/// So many records go straight to tasks after the first long poll, before one is tried in place again; twice as many
-/// after each further one, so that handlers that block a thread hardly ever block this one.
-const SPAWNED_AFTER_LONG_POLL: u32 = 64;
-const MOST_SPAWNED_AFTER_LONG_POLL: u32 = 1 << 20;
 
 pub(super) struct Handlers {
     dispatch: Arc<dyn Dispatch>,
@@ -42,8 +36,7 @@ pub(super) struct Handlers {
     done: mpsc::UnboundedSender<Done>,
     /// A batch under the ticket of its first record.
     running: HashMap<Ticket, AbortHandle>,
-    spawn_next: u32,
-    spawn_after_long_poll: u32,
+    in_place: InPlace,
 }
 
 impl Handlers {
@@ -52,15 +45,7 @@ impl Handlers {
         timeout: Duration,
         done: mpsc::UnboundedSender<Done>,
     ) -> Self {
-        Self {
-            dispatch,
-            timeout,
-            metrics: None,
-            done,
-            running: HashMap::new(),
-            spawn_next: 0,
-            spawn_after_long_poll: SPAWNED_AFTER_LONG_POLL,
-        }
+        Self { dispatch, timeout, metrics: None, done, running: HashMap::new(), in_place: InPlace::new() }
     }
 
     pub(super) fn measure(&mut self, metrics: Arc<HandlerMetrics>) {
@@ -82,20 +67,15 @@ impl Handlers {
         let attempt = attempt(start, outgoing, group, deadline, cancelled);
         let name = Named::new(self.dispatch.clone(), &attempt);
         let mut handler = AssertUnwindSafe(dispatching(self.dispatch.clone(), attempt)).catch_unwind();
-        if self.spawn_next == 0 {
+        if self.in_place.is_next() {
             let polled = Pin::new(&mut handler).poll_unpin(&mut Context::from_waker(Waker::noop()));
             let took = began.elapsed();
-            if took > LONG_POLL {
-                self.spawn_next = self.spawn_after_long_poll;
-                self.spawn_after_long_poll = (self.spawn_next * 2).min(MOST_SPAWNED_AFTER_LONG_POLL);
-            }
+            self.in_place.polled(took);
             if let Poll::Ready(result) = polled {
                 let outcome = name.outcome(result.map_err(Some), self.timeout);
                 self.metrics.iter().for_each(|metrics| metrics.ran(took, &outcome));
                 return Some(outcome);
             }
-        } else {
-            self.spawn_next -= 1;
         }
         let (timeout, metrics, done) = (self.timeout, self.metrics.clone(), self.done.clone());
         let task = tokio::spawn(async move {

@@ -89,7 +89,10 @@ impl<R: Clone> Engine<R> {
         incoming: Incoming<R>,
         now: Now,
     ) -> Offered<R> {
-        let Some(&slot) = self.by_name.get(name) else { return Offered::Stale };
+        let is_last = self.partitions.get(self.last_offered).is_some_and(|last| last.name == *name);
+        let found = if is_last { Some(self.last_offered) } else { self.by_name.get(name).copied() };
+        let Some(slot) = found else { return Offered::Stale };
+        self.last_offered = slot;
         let has_room = self.has_room(incoming.bytes);
         let Some(partition) = self.partitions.get_mut(slot) else { return Offered::Stale };
         let stale = partition.epoch != epoch && !broken(Mutation::TakesRecordsOfOldEpochs);
