@@ -23,7 +23,7 @@ fn sources(folder: &Path, found: &mut Vec<(PathBuf, String)>) {
 
 fn all_sources() -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
-    for folder in ["crates", "xtask"] {
+    for folder in ["crates", "xtask", "bench", "faults"] {
         sources(&root().join(folder), &mut found);
     }
     found
@@ -43,6 +43,21 @@ fn every_test_that_the_architecture_page_names_exists() {
         };
         assert!(exists, "ARCHITECTURE.md names `{name}`, which is nowhere");
     }
+}
+
+#[test]
+fn every_source_file_that_a_page_names_exists() {
+    let sources = all_sources();
+    let mut named = 0;
+    for page in ["ARCHITECTURE.md", "bench/README.md"] {
+        let text = fs::read_to_string(root().join(page)).unwrap();
+        for name in text.split('`').skip(1).step_by(2).filter(|word| word.ends_with(".rs")) {
+            named += 1;
+            let exists = sources.iter().any(|(path, _)| path.ends_with(name));
+            assert!(exists, "{page} names `{name}`, which is nowhere");
+        }
+    }
+    assert!(named > 10, "only {named} files are named");
 }
 
 #[test]
