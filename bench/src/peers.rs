@@ -46,7 +46,9 @@ impl Peers {
             Job::Latency { .. } => ("latency", 0),
             Job::Consume { concurrency } => ("consume", concurrency),
             Job::Stuck => ("stuck", 100),
-            Job::EndToEnd => return Err(Failure::new("no peer measures end to end")),
+            Job::Lone | Job::EndToEnd => {
+                return Err(Failure::new(format!("no peer measures {}", workload.name)));
+            }
         };
         let java = |module: &str, class: &str| {
             self.java.as_ref().map(|folder| {

@@ -70,6 +70,8 @@ pub(crate) enum Job {
     Publish { compression: &'static str },
     /// Publish at a fixed rate, whatever the answers take.
     Latency { linger_ms: u32 },
+    /// Publish one at a time, each when the one before is acknowledged.
+    Lone,
     /// Handle what a topic holds.
     Consume { concurrency: usize },
     /// Publish at a fixed rate and handle at the other end.
@@ -87,6 +89,24 @@ pub(crate) struct Workload {
     pub shape: Shape,
     pub systems: &'static [System],
 }
+
+impl Workload {
+    /// What a system does once, uncounted, before its runs are measured, for a broker's first clients find it cold. Less
+    /// than the whole where that is enough; `None` where what counts is what comes again after a kill.
+    pub(crate) fn warm_up(&self) -> Option<Self> {
+        let records = self.shape.records;
+        let records = match self.job {
+            Job::Publish { .. } => records,
+            Job::Consume { .. } if self.shape.work == Work::None => records.min(WARM_RECORDS),
+            Job::Consume { .. } | Job::Latency { .. } | Job::EndToEnd | Job::Lone => records.div_ceil(10),
+            Job::Stuck => return None,
+        };
+        Some(Self { shape: Shape { records, ..self.shape }, ..self.clone() })
+    }
+}
+
+/// Records of a warm-up that reads.
+const WARM_RECORDS: u32 = 300_000;
 
 /// Records a second of what is paced.
 pub(crate) const RATE: u32 = 1_000;
@@ -137,11 +157,12 @@ pub(crate) fn all() -> Vec<Workload> {
         consume(name, about, waiting(10_000, 1, Keys::Even(keys), Work::UpTo { us: 5_000 }), KEYED)
     };
     let scale_partitions = |name, about, partitions| consume(name, about, trips(400_000, partitions), OURS);
+    // Handlers that wait the longer the more of them there are: 25,000 records a second is the bound of each.
     let scale_keys = |name, about, keys: u32| Workload {
         name,
         about,
         job: Job::Consume { concurrency: keys as usize },
-        shape: waiting(keys * 40, 12, Keys::Even(keys), Work::Each { us: 20_000 }),
+        shape: waiting(100_000, 12, Keys::Even(keys), Work::Each { us: u64::from(keys) * 40 }),
         systems: &[System::PlainLoop, System::Key],
     };
     vec![
@@ -172,6 +193,13 @@ pub(crate) fn all() -> Vec<Workload> {
             job: Job::Latency { linger_ms: 0 },
             shape: trips(10_000, 12),
             systems: PACED,
+        },
+        Workload {
+            name: "lone",
+            about: "1,000 events, each published when the one before is acknowledged, linger 5 ms",
+            job: Job::Lone,
+            shape: trips(1_000, 12),
+            systems: OURS,
         },
         consume(
             "consume",
@@ -215,8 +243,8 @@ pub(crate) fn all() -> Vec<Workload> {
             shape: trips(10_000, 12),
             systems: OURS,
         },
-        scale_keys("in-flight-100", "4,000 records of 20 ms, 100 keys at once", 100),
-        scale_keys("in-flight-10000", "400,000 records of 20 ms, 10,000 keys at once", 10_000),
+        scale_keys("in-flight-100", "100,000 records of 4 ms, 100 keys at once", 100),
+        scale_keys("in-flight-10000", "100,000 records of 400 ms, 10,000 keys at once", 10_000),
         scale_partitions("partitions-1", "400,000 events on 1 partition", 1),
         scale_partitions("partitions-12", "400,000 events on 12 partitions", 12),
         scale_partitions("partitions-200", "400,000 events on 200 partitions", 200),
@@ -229,4 +257,27 @@ pub(crate) fn named(name: &str) -> Result<Workload> {
     let names: Vec<_> = all.iter().map(|workload| workload.name).collect();
     let unknown = Failure::new(format!("no workload `{name}`; there are {}", names.join(", ")));
     all.into_iter().find(|workload| workload.name == name).ok_or(unknown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_names_the_workloads_there_are() {
+        let page = include_str!("../README.md");
+        let table = page.split_once("| workload | what is measured |\n|---|---|\n").expect("its table").1;
+        let told: Vec<_> = table.lines().take_while(|line| !line.is_empty()).collect();
+        let are: Vec<_> = all().iter().map(|it| format!("| `{}` | {} |", it.name, it.about)).collect();
+        assert_eq!(told, are);
+    }
+
+    #[test]
+    fn every_workload_but_the_drill_warms_up_and_none_by_more_than_it_measures() {
+        for workload in all() {
+            let warm_up = workload.warm_up().map(|it| it.shape.records);
+            assert_eq!(warm_up.is_none(), workload.job == Job::Stuck, "{}", workload.name);
+            assert!(warm_up.unwrap_or(1) <= workload.shape.records, "{}", workload.name);
+        }
+    }
 }

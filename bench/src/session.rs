@@ -109,12 +109,18 @@ impl Session<'_> {
         }
         let mut runs: Vec<Runs> =
             systems.iter().map(|system| Runs { system: *system, costs: Vec::new() }).collect();
+        if let Some(warm_up) = workload.warm_up() {
+            for system in systems.iter().filter(|system| **system != System::PlainLoop) {
+                self.once(&warm_up, *system, &topic, "warm-up")?;
+                eprintln!("{}, {}: warm", workload.name, system.name());
+            }
+        }
         for run in 0..self.args.runs as usize {
             for turn in 0..runs.len() {
                 let turn = (turn + run) % runs.len();
                 let Some(of_system) = runs.get_mut(turn) else { continue };
                 let system = of_system.system;
-                if let Some(cost) = self.once(workload, system, &topic, run)? {
+                if let Some(cost) = self.once(workload, system, &topic, &run.to_string())? {
                     eprintln!(
                         "{}, {}: {} records in {:.2} s",
                         workload.name,
@@ -136,7 +142,7 @@ impl Session<'_> {
         Ok(rows::of(workload, &runs))
     }
 
-    fn once(&self, workload: &Workload, system: System, topic: &str, run: usize) -> Result<Option<Cost>> {
+    fn once(&self, workload: &Workload, system: System, topic: &str, run: &str) -> Result<Option<Cost>> {
         let group = format!("bench-{}-{}-{run}", workload.name, system.name().replace('/', "-"));
         let publishes = !matches!(workload.job, Job::Consume { .. } | Job::Stuck);
         let topic = if publishes { PUBLISH_TOPIC } else { topic };

@@ -88,6 +88,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             (System::Key, Job::Publish { .. }) => ours::publish(&task).await,
             (System::Batch, Job::Publish { .. }) => ours::publish_batch(&task).await,
             (System::Key, Job::Latency { .. }) => ours::latency(&task).await,
+            (System::Raw, Job::Lone) => raw::lone(&task).await,
+            (System::Key, Job::Lone) => ours::lone(&task).await,
             (System::Key, Job::EndToEnd) => end_to_end::ours(&task).await,
             (System::Key, Job::Stuck) if args.part.as_deref() == Some("stuck") => drill::stuck(&task).await,
             (System::Key, Job::Stuck) => drill::recount(&task).await,

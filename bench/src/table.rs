@@ -3,7 +3,7 @@
 use crate::plan::Workload;
 use crate::rows::Row;
 
-const FIGURES: [(&str, &str, usize); 9] = [
+const FIGURES: [(&str, &str, usize); 11] = [
     ("throughput", "records/s", 0),
     ("time", "s", 2),
     ("latency p50", "p50 ms", 2),
@@ -11,6 +11,8 @@ const FIGURES: [(&str, &str, usize); 9] = [
     ("latency p99.9", "p99.9 ms", 2),
     ("cpu", "CPU s/M", 2),
     ("peak memory", "MiB", 0),
+    ("peak in flight", "in flight", 0),
+    ("first record", "first ms", 0),
     ("redelivered", "again", 0),
     ("dead letters", "letters", 0),
 ];
@@ -21,7 +23,7 @@ pub(crate) fn print(workload: &Workload, rows: &[Row]) {
     let shown: Vec<_> =
         FIGURES.iter().filter(|(metric, ..)| rows.iter().any(|row| row.metric == *metric)).collect();
     let mut heads = vec![format!("{:<24}", "")];
-    heads.extend(shown.iter().map(|(_, head, _)| format!("{head:>26}")));
+    heads.extend(shown.iter().map(|(_, head, _)| format!("{head:>22}")));
     heads.push(format!("{:>8}", "to raw"));
     println!("{}", heads.concat());
     let mut systems: Vec<&str> = Vec::new();
@@ -36,9 +38,9 @@ pub(crate) fn print(workload: &Workload, rows: &[Row]) {
         cells.extend(shown.iter().map(|(metric, _, digits)| match of(metric) {
             Some(row) => {
                 let spread = format!("{:.2$}–{:.2$}", row.min, row.max, digits);
-                format!("{:>26}", format!("{:.1$} ({spread})", row.median, digits))
+                format!("{:>22}", format!("{:.1$} ({spread})", row.median, digits))
             }
-            None => format!("{:>26}", "–"),
+            None => format!("{:>22}", "–"),
         }));
         let ratio = of("latency p99").or_else(|| of("throughput")).and_then(|row| row.ratio_to_raw);
         cells.push(ratio.map_or_else(|| format!("{:>8}", ""), |ratio| format!("{ratio:>8.2}")));

@@ -120,6 +120,20 @@ pub(super) async fn latency(task: &Task) -> Result<Measured> {
     Ok(Measured { latency_ms: percentiles(all), ..measured })
 }
 
+pub(super) async fn lone(task: &Task) -> Result<Measured> {
+    let publisher = publisher(task)?;
+    publisher.publish(&data::event(0)).await.context(|| "the first event".to_owned())?; // connects
+    let (began, mut latencies) = (Instant::now(), Vec::new());
+    for n in 0..task.records() as usize {
+        let called = Instant::now();
+        publisher.publish(&data::event(n)).await.context(|| format!("event {n}"))?;
+        latencies.push(ms(called.elapsed()));
+    }
+    let measured = measured(settings(task, "publish"), task.records(), began.elapsed());
+    publisher.close(CLOSE_WITHIN).await;
+    Ok(Measured { latency_ms: percentiles(latencies), ..measured })
+}
+
 /// How far a run is.
 #[derive(Clone)]
 pub(super) struct Progress(Arc<Inner>);

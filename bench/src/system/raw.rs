@@ -108,6 +108,31 @@ pub(super) fn publish(task: &Task) -> Result<Measured> {
     }
 }
 
+fn send_for_future(producer: &FutureProducer, n: usize) -> Result<DeliveryFuture> {
+    let row = data::event(n).to_record(&Origin::now("ride-service")).context(|| "an event".to_owned())?;
+    let record = FutureRecord::to(PUBLISH_TOPIC).key(&row.key).payload(&row.value).headers(headers(&row));
+    producer.send_result(record).map_err(|(error, _)| Failure::new(format!("publishing: {error}")))
+}
+
+async fn acknowledged(answer: DeliveryFuture) -> Result<()> {
+    let answer = answer.await.context(|| "no answer".to_owned())?;
+    answer.map(drop).map_err(|(error, _)| Failure::new(format!("not acknowledged: {error}")))
+}
+
+pub(super) async fn lone(task: &Task) -> Result<Measured> {
+    let producer: FutureProducer = config(task).create().context(|| "no producer".to_owned())?;
+    acknowledged(send_for_future(&producer, 0)?).await?; // connects
+    let (began, mut latencies) = (Instant::now(), Vec::new());
+    for n in 0..task.records() as usize {
+        let called = Instant::now();
+        acknowledged(send_for_future(&producer, n)?).await?;
+        latencies.push(ms(called.elapsed()));
+    }
+    let latency_ms = percentiles(latencies);
+    let told = settings(task).replace("Threaded", "Future");
+    Ok(Measured { latency_ms, ..measured(told, task.records(), began.elapsed()) })
+}
+
 /// As [`publish`], and every record's future is awaited.
 pub(super) async fn publish_with_futures(task: &Task) -> Result<Measured> {
     let producer: FutureProducer = config(task).create().context(|| "no producer".to_owned())?;
@@ -115,16 +140,12 @@ pub(super) async fn publish_with_futures(task: &Task) -> Result<Measured> {
     let (futures, mut answers) = mpsc::unbounded_channel::<DeliveryFuture>();
     let awaiting = tokio::spawn(async move {
         while let Some(answer) = answers.recv().await {
-            let answer = answer.await.context(|| "no answer".to_owned())?;
-            answer.map_err(|(error, _)| Failure::new(format!("not acknowledged: {error}")))?;
+            acknowledged(answer).await?;
         }
         Ok::<_, Failure>(())
     });
     for n in 0..task.records() as usize {
-        let row = data::event(n).to_record(&Origin::now("ride-service")).context(|| "an event".to_owned())?;
-        let record = FutureRecord::to(PUBLISH_TOPIC).key(&row.key).payload(&row.value).headers(headers(&row));
-        let sent = producer.send_result(record);
-        let _ = futures.send(sent.map_err(|(error, _)| Failure::new(format!("publishing: {error}")))?);
+        let _ = futures.send(send_for_future(&producer, n)?);
     }
     drop(futures);
     awaiting.await.context(|| "awaiting".to_owned())??;
