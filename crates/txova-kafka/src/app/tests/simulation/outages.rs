@@ -12,19 +12,16 @@ use crate::outcome::ErrorClass;
 impl Facts {
     /// Takes note of a run that ended. What the app makes of it may come at the same moment, and never before; what is over
     /// may fail and count no more.
-    pub(super) fn note_row(&mut self, m: usize, at: At, end: End, is_over: bool, has_others: bool) {
-        let Some(limit) = self.held_after else { return };
-        let handler = self.handler(at);
-        let row = &mut self.members[m].rows[handler];
+    pub(super) fn note_row(&mut self, run: usize, end: End) {
+        let run = &self.runs[run];
+        let handler = self.handler(run.at);
+        let row = &mut self.members[run.member].rows[handler];
         match end {
             End::Handled | End::Failed(ErrorClass::Skip) => *row = Row::default(),
             // A batch that fails as a whole is nobody's failure yet.
-            End::Panicked | End::TimedOut if has_others => {}
-            End::Failed(ErrorClass::Transient) | End::Panicked | End::TimedOut if !is_over => {
-                row.failed.insert(at);
-                if row.failed.len() >= limit && row.held_since.is_none() {
-                    row.held_since = Some(Instant::now());
-                }
+            End::Panicked | End::TimedOut if run.has_others => {}
+            End::Failed(ErrorClass::Transient) | End::Panicked | End::TimedOut => {
+                row.fresh.push((run.at, Instant::now(), run.token.clone()));
             }
             _ => {}
         }
@@ -32,10 +29,11 @@ impl Facts {
 
     /// Where a member's handler fails record after record, one runs at a time.
     pub(super) fn check_held(&mut self, m: usize, at: At, leader: usize, now: Instant) {
+        let Some(limit) = self.held_after else { return };
         let handler = self.handler(at);
-        let Some(since) = self.members[m].rows[handler].held_since.filter(|since| *since < now) else {
-            return;
-        };
+        let row = &mut self.members[m].rows[handler];
+        row.count(limit, now);
+        let Some(since) = row.held_since.filter(|since| *since < now) else { return };
         let running = self.running.iter().map(|run| &self.runs[*run]);
         let same = |run: &&Run| run.member == m && run.leader != leader && self.handler(run.at) == handler;
         let mut beside = running.filter(same).filter(|run| run.began > since && !run.token.is_cancelled());
@@ -65,6 +63,21 @@ impl Facts {
                     "outage {outage}: member {m} wrote {count} dead letters, and {limit} failures tell it"
                 )
             });
+        }
+    }
+}
+
+impl Row {
+    /// In the moment in which a run ends its assignment may end as well, before the app hears of the run: what is over
+    /// when that moment has passed is not counted.
+    fn count(&mut self, limit: usize, now: Instant) {
+        let (past, fresh) = self.fresh.drain(..).partition::<Vec<_>, _>(|(_, ended, _)| *ended < now);
+        self.fresh = fresh;
+        for (at, ended, _) in past.into_iter().filter(|(.., token)| !token.is_cancelled()) {
+            self.failed.insert(at);
+            if self.failed.len() >= limit {
+                self.held_since.get_or_insert(ended);
+            }
         }
     }
 }

@@ -121,6 +121,8 @@ pub(super) struct MemberFacts {
 #[derive(Default)]
 pub(super) struct Row {
     pub failed: BTreeSet<At>,
+    /// Those that are not counted yet: when they ended, and in which assignment.
+    pub fresh: Vec<(At, Instant, Attempt)>,
     pub held_since: Option<Instant>,
 }
 
@@ -295,7 +297,7 @@ impl Facts {
         self.running.retain(|other| *other != run);
         let Some(known) = self.runs.get_mut(run) else { return };
         let (at, m, cancelled) = (known.at, known.member, known.token.is_cancelled());
-        let (is_abort, has_others) = (end == End::Aborted, known.has_others);
+        let is_abort = end == End::Aborted;
         if is_abort && now - known.began >= limit {
             end = End::TimedOut;
         }
@@ -325,7 +327,7 @@ impl Facts {
             self.members[m].stopped = true;
             self.members[m].must_stop |= !cancelled;
         }
-        self.note_row(m, at, end, cancelled, has_others);
+        self.note_row(run, end);
         let outage = self.is_away.then_some((self.outages, m));
         let Some(written) = self.written.get_mut(&at) else { return };
         let same = outage.filter(|_| written.failures == 0 || written.failed_in_outage == outage);
