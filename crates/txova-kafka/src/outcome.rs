@@ -209,6 +209,8 @@ pub(crate) enum Outcome {
     Failed(Box<Failure>),
     /// The handler is held back and was not run.
     Held(HandlerId),
+    /// No handler was run: the partition went before the record's turn came.
+    NotRun,
 }
 
 /// How one run over a batch ended.

@@ -107,8 +107,9 @@ fn cause(a: &Story, first: &Handling, b: &Story, second: &Handling) -> Option<Ca
     if b.long_stops().any(|(_, to)| second.start.seconds_since(to) < ZOMBIE_SECONDS && to <= second.start) {
         return Some(Cause::Stop);
     }
-    if a.noted(Note::Lost).any(between) {
-        return Some(Cause::Lost);
+    let begins_late = a.lost_before(first.start).is_some();
+    if a.noted(Note::Lost).any(between) || begins_late {
+        return Some(Cause::Lost); // one that begins too late breaks a rule of its own
     }
     if b.noted(Note::Lost).any(|at| second.start <= at && at.seconds_since(second.start) < ZOMBIE_SECONDS) {
         return Some(Cause::Lost);
@@ -152,4 +153,52 @@ fn keys_at_two_members(world: &World) -> usize {
         pair[0].0 == pair[1].0 && pair[0].3 != pair[1].3 && pair[1].1 < pair[0].2
     };
     all.windows(2).filter(|pair| overlaps(pair)).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::{Line, Place};
+    use crate::process::Faults;
+
+    fn ms(ms: u64) -> At {
+        At(ms * 1_000_000)
+    }
+
+    fn story(lines: &[Line]) -> Story {
+        Story::new("member", lines, &Faults::default(), 6.0)
+    }
+
+    fn start(at: At) -> Line {
+        Line::Start { at, place: Place { partition: 0, offset: 7 }, key: 1, number: 1, attempt: 1 }
+    }
+
+    fn note(at: At, note: Note) -> Line {
+        Line::Note { at, note }
+    }
+
+    #[test]
+    fn a_member_that_repeats_what_it_has_done_and_lived_through_nothing_is_not_explained() {
+        let calm = story(&[note(ms(0), Note::Assigned), start(ms(10)), start(ms(500))]);
+        assert_eq!(cause(&calm, &calm.handlings[0], &calm, &calm.handlings[1]), None);
+        let revoked = [note(ms(0), Note::Assigned), start(ms(10)), note(ms(20), Note::Revoked)];
+        let revoked = story(&[&revoked[..], &[note(ms(30), Note::Assigned), start(ms(500))]].concat());
+        assert_eq!(cause(&revoked, &revoked.handlings[0], &revoked, &revoked.handlings[1]), None);
+        let lost_before =
+            [note(ms(0), Note::Lost), note(ms(1), Note::Assigned), start(ms(10)), start(ms(500))];
+        let lost_before = story(&lost_before);
+        let [first, second] = lost_before.handlings[..] else { panic!("two") };
+        assert_eq!(cause(&lost_before, &first, &lost_before, &second), None);
+    }
+
+    #[test]
+    fn partitions_that_were_lost_explain_what_had_begun_by_then() {
+        for began in [10, 21] {
+            let mut lines = vec![note(ms(0), Note::Assigned), start(ms(began)), note(ms(20), Note::Lost)];
+            lines.extend([note(ms(30), Note::Assigned), start(ms(500))]);
+            let lost = story(&lines);
+            let [first, second] = lost.handlings[..] else { panic!("two") };
+            assert_eq!(cause(&lost, &first, &lost, &second), Some(Cause::Lost), "began after {began} ms");
+        }
+    }
 }

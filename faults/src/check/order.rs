@@ -4,12 +4,18 @@
 
 use std::collections::HashMap;
 
+use super::story::WRITTEN_SECONDS;
 use super::{Rule, World};
 use crate::clock::At;
 use crate::journal::{Note, Place};
 
 pub(super) fn check(world: &World) -> Vec<Rule> {
-    vec![first_deliveries(world), no_overlap(world), once_in_an_assignment(world)]
+    vec![
+        first_deliveries(world),
+        no_overlap(world),
+        once_in_an_assignment(world),
+        nothing_in_a_lost_assignment(world),
+    ]
 }
 
 fn first_deliveries(world: &World) -> Rule {
@@ -68,4 +74,40 @@ fn once_in_an_assignment(world: &World) -> Rule {
         }
     }
     rule
+}
+
+fn nothing_in_a_lost_assignment(world: &World) -> Rule {
+    let mut rule = Rule::new("nothing begins at a member that knows that its partitions are lost");
+    for story in &world.members {
+        for it in &story.handlings {
+            let lost = story.lost_before(it.start);
+            rule.look(lost.is_none_or(|lost| it.start.seconds_since(lost) <= WRITTEN_SECONDS), || {
+                format!("{}: {it:?}, and its partitions were lost at {lost:?}", story.name)
+            });
+        }
+    }
+    rule
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::Story;
+    use crate::journal::Line;
+    use crate::process::Faults;
+
+    #[test]
+    fn what_begins_after_a_loss_and_before_the_next_assignment_breaks_a_rule() {
+        let start = |offset, ms: u64| {
+            let (at, place) = (At(ms * 1_000_000), Place { partition: 0, offset });
+            Line::Start { at, place, key: 1, number: 1, attempt: 1 }
+        };
+        let note = |note, ms: u64| Line::Note { at: At(ms * 1_000_000), note };
+        let before = [note(Note::Assigned, 0), start(0, 10), note(Note::Lost, 2_000), start(1, 2_001)];
+        let after = [start(2, 2_500), note(Note::Assigned, 3_000), start(2, 3_010)];
+        let story = Story::new("member", &[&before[..], &after[..]].concat(), &Faults::default(), 6.0);
+        let world = World::new(vec![], vec![], &[], vec![story], vec![], vec![]).expect("a world");
+        let rule = nothing_in_a_lost_assignment(&world);
+        assert_eq!((rule.looked_at, rule.broken), (4, 1), "{:?}", rule.examples);
+    }
 }

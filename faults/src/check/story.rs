@@ -8,6 +8,9 @@ use crate::process::{Fault, Faults};
 
 /// How long the others may take to hear that a session is over.
 const HEARD_SECONDS: f64 = 3.0;
+/// How long after a handler has begun its first line may be written: on a busy machine another thread comes between, and
+/// hears meanwhile that the partitions are lost.
+pub(super) const WRITTEN_SECONDS: f64 = 0.1;
 
 /// What one member did, and what was done to it.
 pub(crate) struct Story {
@@ -89,6 +92,13 @@ impl Story {
             Fault::Killed(at) => (*at, At(at.0 + longest)),
             Fault::Stopped { from, to } => (*from, to.unwrap_or(At(u64::MAX)).min(At(from.0 + longest))),
         })
+    }
+
+    /// When it last heard that its partitions were lost, where it had none since.
+    pub(super) fn lost_before(&self, at: At) -> Option<At> {
+        let mut changes = self.notes.iter().filter(|(_, note)| matches!(note, Note::Lost | Note::Assigned));
+        let last = changes.rfind(|(when, _)| *when <= at);
+        last.filter(|(_, note)| *note == Note::Lost).map(|(when, _)| *when)
     }
 
     pub(crate) fn noted(&self, wanted: Note) -> impl Iterator<Item = At> {

@@ -64,10 +64,12 @@ impl Handlers {
         let ticket = start.ticket;
         let began = Instant::now();
         let deadline = began + self.timeout;
+        let is_in_place = self.in_place.is_next();
+        let before_it_begins = (!is_in_place).then(|| cancelled.clone());
         let attempt = attempt(start, outgoing, group, deadline, cancelled);
         let name = Named::new(self.dispatch.clone(), &attempt);
         let mut handler = AssertUnwindSafe(dispatching(self.dispatch.clone(), attempt)).catch_unwind();
-        if self.in_place.is_next() {
+        if is_in_place {
             let polled = Pin::new(&mut handler).poll_unpin(&mut Context::from_waker(Waker::noop()));
             let took = began.elapsed();
             self.in_place.polled(took);
@@ -79,6 +81,10 @@ impl Handlers {
         }
         let (timeout, metrics, done) = (self.timeout, self.metrics.clone(), self.done.clone());
         let task = tokio::spawn(async move {
+            if before_it_begins.is_some_and(|cancelled| cancelled.is_cancelled()) {
+                let _ = done.send(Done::Handler(ticket, Outcome::NotRun));
+                return;
+            }
             let result = tokio::time::timeout_at(late(deadline), handler).await;
             let outcome = name.outcome(ended(result), timeout);
             metrics.iter().for_each(|metrics| metrics.ran(began.elapsed(), &outcome));
@@ -202,4 +208,73 @@ fn ended<T>(result: Result<Result<T, Panic>, Elapsed>) -> Ran<T> {
 
 fn unix_ms(ms: i64) -> Option<OffsetDateTime> {
     OffsetDateTime::from_unix_timestamp_nanos(i128::from(ms) * 1_000_000).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::super::clock::Clock;
+    use super::*;
+    use crate::engine::{Action, Engine, Incoming, Settings};
+    use crate::record::TopicPartition;
+    use crate::transport::Assignment;
+
+    /// Blocks its thread, so that the next one is not tried in place.
+    #[derive(Default)]
+    struct Blocking(AtomicUsize);
+
+    impl Dispatch for Blocking {
+        fn dispatch(&self, _: Attempt) -> BoxFuture<'static, Outcome> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            std::thread::sleep(Duration::from_millis(1));
+            Box::pin(std::future::ready(Outcome::Handled(HandlerId(0))))
+        }
+
+        fn dispatch_batch(&self, _: Vec<Attempt>) -> BoxFuture<'static, BatchOutcome> {
+            unreachable!("nothing goes in batches here")
+        }
+
+        fn batch_of(&self, _: &Record) -> Option<u32> {
+            None
+        }
+
+        fn handler_for(&self, _: &Record) -> (Option<HandlerId>, Arc<str>) {
+            (Some(HandlerId(0)), "blocking".into())
+        }
+    }
+
+    /// What an engine starts, where it has so many records of a partition.
+    fn starts(records: i64) -> Vec<Start<Record>> {
+        let (rides, now) = (TopicPartition::new("rides", 0), Clock::start().now());
+        let mut engine = Engine::new(Settings::default());
+        engine.assigned(1, vec![Assignment { partition: rides.clone(), committed: None }], now);
+        for offset in 0..records {
+            let record = Record::copy_from(offset, None, None, None, std::iter::empty());
+            let key_hash = Some(offset as u64);
+            engine.offer(&rides, 1, Incoming { offset, key_hash, bytes: 0, batch: None, record }, now);
+        }
+        let start = |action| match action {
+            Action::Start(start) => Some(start),
+            _ => None,
+        };
+        std::iter::from_fn(|| engine.next_action(now)).filter_map(start).collect()
+    }
+
+    #[tokio::test]
+    async fn epoch_a_handler_whose_turn_comes_when_its_partition_is_gone_never_begins() {
+        let (sender, mut done) = mpsc::unbounded_channel();
+        let (dispatch, group) = (Arc::new(Blocking::default()), Arc::from("group"));
+        let mut handlers = Handlers::new(dispatch.clone(), Duration::from_secs(60), sender);
+        let (assignment, starts) = (CancellationToken::new(), starts(2));
+        let late = starts[1].ticket;
+        let mut begun =
+            starts.into_iter().map(|start| handlers.start(start, None, &group, assignment.clone()));
+        assert_eq!(begun.next(), Some(Some(Outcome::Handled(HandlerId(0)))));
+        assert_eq!(begun.next(), Some(None), "it waits for its turn");
+        assignment.cancel();
+        let Some(Done::Handler(ticket, outcome)) = done.recv().await else { panic!("a handler has ended") };
+        assert_eq!((ticket, outcome), (late, Outcome::NotRun));
+        assert_eq!(dispatch.0.load(Ordering::Relaxed), 1);
+    }
 }

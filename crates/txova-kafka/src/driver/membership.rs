@@ -80,9 +80,9 @@ impl Driver {
     }
 
     fn lost(&mut self, partitions: &[TopicPartition]) {
+        self.forget(partitions); // before it is said: from then on nothing begins
         warn!(?partitions, "lost: another member has them; records under way here may be handled twice");
         self.losses += 1;
-        self.forget(partitions);
         if let Some(outputs) = &mut self.outputs {
             partitions.iter().for_each(|partition| outputs.over(partition));
         }

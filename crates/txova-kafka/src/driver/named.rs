@@ -61,7 +61,8 @@ impl Named {
                     self.tell(offsets.get(*place).copied().unwrap_or(self.record.offset), failure);
                 }
             }
-            BatchOutcome::Whole(Outcome::Handled(_) | Outcome::Held(_)) | BatchOutcome::NotRun(_) => {}
+            BatchOutcome::Whole(Outcome::Handled(_) | Outcome::Held(_) | Outcome::NotRun)
+            | BatchOutcome::NotRun(_) => {}
         }
         outcome
     }

@@ -19,7 +19,7 @@ impl<R: Clone> Engine<R> {
         let live = self.find(ticket).filter(|live| live.state == State::Running)?;
         let slot = live.partition;
         let probed = self.breakers.take_probe(ticket);
-        self.run_ended(slot, 1, matches!(outcome, Outcome::Held(_)));
+        self.run_ended(slot, 1, matches!(outcome, Outcome::Held(_) | Outcome::NotRun));
         self.heard(ticket, outcome, probed, now)
     }
 
@@ -47,6 +47,13 @@ impl<R: Clone> Engine<R> {
             }
             Outcome::Held(handler) => {
                 self.came_back(ticket, handler, now);
+                None
+            }
+            Outcome::NotRun => {
+                match self.held_by(ticket.index) {
+                    Some((handler, ticket)) => self.wait_for(handler, ticket, now),
+                    None => self.make_ready(ticket.index, now),
+                }
                 None
             }
         }

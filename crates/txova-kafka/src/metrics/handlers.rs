@@ -42,7 +42,7 @@ impl HandlerMetrics {
     }
 
     pub(crate) fn ran(&self, took: Duration, outcome: &Outcome) {
-        if matches!(outcome, Outcome::Held(_)) {
+        if matches!(outcome, Outcome::Held(_) | Outcome::NotRun) {
             return; // it did not run
         }
         let Some(one) = self.of(by(outcome)) else { return };
@@ -53,7 +53,7 @@ impl HandlerMetrics {
     /// One run over a batch of so many records.
     pub(crate) fn ran_batch(&self, took: Duration, outcome: &BatchOutcome, records: usize) {
         let handler = match outcome {
-            BatchOutcome::Whole(Outcome::Held(_)) => return,
+            BatchOutcome::Whole(Outcome::Held(_) | Outcome::NotRun) => return,
             BatchOutcome::Whole(outcome) => by(outcome),
             BatchOutcome::Parts { by, .. } => Some(*by),
             BatchOutcome::NotRun(_) => return,
@@ -80,13 +80,15 @@ fn by(outcome: &Outcome) -> Option<HandlerId> {
     match outcome {
         Outcome::Handled(by) | Outcome::Held(by) => Some(*by),
         Outcome::Failed(failure) => failure.by,
+        Outcome::NotRun => None,
     }
 }
 
 impl One {
     fn count(&self, outcome: &Outcome, records: usize) {
         let counter = match outcome {
-            Outcome::Handled(_) | Outcome::Held(_) => &self.ok,
+            Outcome::Handled(_) => &self.ok,
+            Outcome::Held(_) | Outcome::NotRun => return,
             Outcome::Failed(failure) => self.of_class(failure.class),
         };
         counter.increment(records as u64);

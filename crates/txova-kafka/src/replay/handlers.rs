@@ -99,8 +99,8 @@ impl Run {
         let skipped = match guarded(dispatch, attempt, handlers.limit).await {
             Outcome::Handled(_) => None,
             Outcome::Failed(failure) if failure.class == ErrorClass::Skip => Some(failure.message),
-            Outcome::Held(_) => {
-                let reason = "its handler is held back".to_owned(); // only an engine holds one back
+            Outcome::Held(_) | Outcome::NotRun => {
+                let reason = "its handler was not run".to_owned(); // only where an engine is
                 return self.note_failure(desk, pick, picked, reason).await;
             }
             Outcome::Failed(failure) => {

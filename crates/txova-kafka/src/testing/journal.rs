@@ -105,7 +105,7 @@ impl From<&Outcome> for HandlerEnd {
         match outcome {
             Outcome::Handled(_) => Self::Ok,
             Outcome::Failed(failure) => failure.as_ref().into(),
-            Outcome::Held(_) => Self::NotReached,
+            Outcome::Held(_) | Outcome::NotRun => Self::NotReached,
         }
     }
 }

@@ -5,6 +5,7 @@ use crate::client_error::ClientErrorKind::{TimedOut, Unreachable};
 use crate::engine::Settings;
 use crate::engine::offset_map::OffsetMap;
 use crate::outcome::ErrorClass::{Permanent, Transient};
+use crate::outcome::Outcome;
 use crate::transport::CommitEntry;
 
 #[test]
@@ -62,6 +63,30 @@ fn at_its_deadline_a_revocation_cancels_what_still_runs_and_commits_what_is_done
     assert_eq!(rig.cancelled, vec![(0, 0), (0, 2)]);
     assert_eq!(read(&rig.released[0][0]), (0, OffsetMap { done: vec![1..2], failing: vec![] }));
     assert_eq!(rig.engine.status(rig.now.at).running, 0);
+}
+
+#[test]
+fn what_had_not_begun_when_its_partition_was_to_go_goes_back_and_nobody_waits_for_it() {
+    let mut rig = rig();
+    rig.assign(0, 0);
+    rig.take(0, 0..2);
+    rig.ok((0, 1));
+    rig.revoke(&[0], SECOND);
+    rig.end((0, 0), Outcome::NotRun);
+    assert_eq!(read(&rig.released[0][0]), (0, OffsetMap { done: vec![1..2], failing: vec![] }));
+    assert_eq!((rig.running(), rig.counts().started), (vec![], 1));
+}
+
+#[test]
+fn what_had_not_begun_when_the_app_closed_is_no_work_that_was_cut_short() {
+    let mut rig = rig();
+    rig.assign(0, 0);
+    rig.take(0, 0..2);
+    rig.close(SECOND);
+    rig.end((0, 0), Outcome::NotRun);
+    rig.ok((0, 1));
+    let report = rig.report();
+    assert_eq!((report.drained, report.returned, report.abandoned), (1, 1, vec![]));
 }
 
 #[test]

@@ -303,7 +303,7 @@ impl Checker {
         let ended = Ended { handler: taken.handler, place: (p, offset, epoch), key: taken.key };
         let member = self.members.get_mut(&m).expect("it runs");
         let failure = match outcome {
-            Outcome::Handled(_) | Outcome::Held(_) => None,
+            Outcome::Handled(_) | Outcome::Held(_) | Outcome::NotRun => None,
             Outcome::Failed(failure) => (failure.class != ErrorClass::Skip).then_some(failure),
         };
         let Some(failure) = failure else {
