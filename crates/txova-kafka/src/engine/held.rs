@@ -64,7 +64,7 @@ impl<R: Clone> Engine<R> {
             }
             let probe_at = self.next_probe_at(handler, 1, failure, now);
             let spent = self.breakers.hold(handler, Box::new(failure.clone()), now.at, probe_at);
-            self.give_attempts_back(spent, ticket, now);
+            self.give_attempts_back(spent, is_transient.then_some(ticket), now);
             self.tally.rest().holds += 1;
             self.actions.push_back(Action::Breaker(BreakerChange::Opened {
                 handler: failure.handler.clone(),
@@ -77,10 +77,11 @@ impl<R: Clone> Engine<R> {
         }
     }
 
-    /// What failed in the row that told of the outage failed for it. The last of the row has not been counted yet.
-    fn give_attempts_back(&mut self, spent: Vec<(Ticket, u32)>, last: Ticket, now: Now) {
+    /// What failed in the row that told of the outage failed for it. The last of the row, where it is of it, has not been
+    /// counted yet.
+    fn give_attempts_back(&mut self, spent: Vec<(Ticket, u32)>, last: Option<Ticket>, now: Now) {
         for (ticket, attempts) in spent {
-            let attempts = attempts - u32::from(ticket == last);
+            let attempts = attempts - u32::from(Some(ticket) == last);
             let is_given_up = |state| matches!(state, State::DeadLettering | State::DeadLetterDown);
             let Some(live) = self.find(ticket).filter(|live| !is_given_up(live.state)) else { continue };
             let Some(first_ms) = live.first_failure_ms.filter(|_| attempts > 0) else { continue };

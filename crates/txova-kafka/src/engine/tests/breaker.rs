@@ -181,6 +181,23 @@ fn a_last_attempt_that_fails_in_an_outage_is_no_dead_letter() {
 }
 
 #[test]
+fn a_permanent_failure_that_tells_of_an_outage_is_the_only_attempt_its_record_has_spent() {
+    let mut rig = rig();
+    rig.take(0, 0..4);
+    for seconds in [1, 2] {
+        rig.fail((0, 0), Transient);
+        rig.pass(SECOND * seconds);
+        rig.committed(Ok(()));
+    }
+    for offset in [1, 2, 3, 0] {
+        assert_eq!(held(&rig).len(), 0);
+        rig.fail((0, offset), Permanent);
+    }
+    assert_eq!((held(&rig).len(), rig.writing[&(0, 0)].attempts), (1, 3));
+    assert_eq!(read(&rig.commit_one()).1.failing[0].attempts, 1);
+}
+
+#[test]
 fn the_key_of_a_record_that_is_held_back_waits_and_goes_on_in_order() {
     let mut rig = rig();
     for key in 0..4 {

@@ -337,9 +337,9 @@ impl Checker {
             return self.saw("failure in an outage");
         }
         taken.is_spared = false;
-        taken.attempts = attempts;
+        taken.attempts += 1; // fewer than before, where an outage was told by this
         taken.batch = None;
-        taken.first_failure_ms = Some(first);
+        taken.first_failure_ms.get_or_insert(now.unix_ms);
         let longer = longest + Duration::from_millis(1);
         taken.may_be_dead = last || retry.max_elapsed.is_some_and(|limit| over(longer, limit));
         let stage = if last { Stage::Writing } else { Stage::BackingOff };

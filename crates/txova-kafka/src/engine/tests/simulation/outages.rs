@@ -146,11 +146,17 @@ impl Checker {
         }
         let away = account.outage.is_some();
         event.into_iter().for_each(|event| self.saw(event));
-        self.give_attempts_back(m, spent, ended.place, now);
+        self.give_attempts_back(m, spent, is_transient.then_some(ended.place), now);
         away && is_transient
     }
 
-    fn give_attempts_back(&mut self, m: usize, spent: BTreeMap<Place, (Key, u32)>, last: Place, now: Now) {
+    fn give_attempts_back(
+        &mut self,
+        m: usize,
+        spent: BTreeMap<Place, (Key, u32)>,
+        last: Option<Place>,
+        now: Now,
+    ) {
         for ((p, offset, epoch), (_, attempts)) in spent {
             let lease = self.leases.get_mut(&(m, p)).filter(|lease| lease.epoch == epoch);
             let Some(lease) = lease else { continue };
@@ -158,7 +164,7 @@ impl Checker {
             if matches!(taken.stage, Stage::Writing | Stage::Down | Stage::Settled) {
                 continue;
             }
-            let attempts = attempts - u32::from((p, offset, epoch) == last);
+            let attempts = attempts - u32::from(Some((p, offset, epoch)) == last);
             if attempts == 0 {
                 continue;
             }
