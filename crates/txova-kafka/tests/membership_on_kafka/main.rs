@@ -1,14 +1,16 @@
 //! Goal: what happens to a group on a real Kafka loses nothing and turns no key's order around: members that come, go, come
-//! back under their name, are thrown out or stopped; topics that come late and grow.
+//! back under their name, are thrown out or stopped; topics that come late, grow, and are paused by an operator.
 //! Method: the cluster that TXOVA_KAFKA_BROKERS names; without it these are left out. What is waited for is an event, for a
 //! minute at most.
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs)] // a test says what it expects by failing
 
 mod members;
+mod pauses;
 mod stopped;
 mod topics;
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -105,7 +107,7 @@ impl World {
     }
 
     /// Writes the numbers, each to the key that is its turn.
-    async fn write(&self, numbers: std::ops::Range<usize>) {
+    async fn write(&self, numbers: Range<usize>) {
         let publisher = self.kafka.publisher("depot").unwrap();
         for number in numbers {
             let (key, id) = (format!("k{}", number % KEYS), format!("k{} {number}", number % KEYS));
@@ -141,12 +143,19 @@ impl World {
         lags.iter().map(|lag| lag.committed.unwrap_or(0)).collect()
     }
 
+    /// Those of the numbers that were handled, each with its key, in the order they ended.
+    fn handled_of(&self, numbers: &Range<usize>) -> Vec<(String, u64)> {
+        let seen = self.seen.lock().unwrap();
+        let among = seen.iter().filter(|(_, _, number)| numbers.contains(&(*number as usize)));
+        among.map(|(_, key, number)| (key.clone(), *number)).collect()
+    }
+
     /// Each number was handled, once, and those of a key in the order they were written.
     #[track_caller]
-    fn assert_each_once_in_order(&self, numbers: std::ops::Range<usize>) {
-        let seen = self.seen.lock().unwrap();
+    fn assert_each_once_in_order(&self, numbers: Range<usize>) {
+        let seen = self.handled_of(&numbers);
         let mut last: HashMap<&str, u64> = HashMap::new();
-        for (_, key, number) in seen.iter() {
+        for (key, number) in &seen {
             let before = last.insert(key, *number);
             assert!(before.is_none_or(|before| before < *number), "{key}: {number} behind {before:?}");
         }

@@ -310,33 +310,70 @@ async fn a_static_member_whose_name_is_taken_is_told_that_it_is_fenced() {
     assert!(started.elapsed() < Duration::from_secs(8));
 }
 
+/// A member that has read ten records of a topic.
+async fn in_the_middle(client: &Librdkafka) -> (Member, u64, String) {
+    let topic = create(client, "anew", 1).await;
+    fill(client, &topic, 0, 10).await;
+    let mut options = options(&fresh("group"), &topic);
+    options.out_of_range = OutOfRange::Earliest;
+    let mut member = Member::join(client, options);
+    let (epoch, _) = member.assigned().await;
+    member.records(10).await;
+    (member, epoch, topic)
+}
+
+async fn delete(brokers: &str, topic: &str) {
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", brokers);
+    let admin: AdminClient<DefaultClientContext> = config.create().unwrap();
+    admin.delete_topics(&[topic], &AdminOptions::new()).await.unwrap();
+}
+
+/// Until the old one is gone and the new one is there, with three records.
+async fn make_anew(client: &Librdkafka, topic: &str) {
+    let again = NewTopic { name: topic.to_owned(), partitions: 1, replication: 1, settings: vec![] };
+    while client.create_topics(vec![again.clone()], PATIENCE).await.is_err()
+        || client.watermarks(vec![TopicPartition::new(topic, 0)], PATIENCE).await.is_err()
+    {}
+    fill(client, topic, 0, 3).await;
+}
+
+/// The old topic's partition is lost; the new one's is another assignment, which begins with its first record.
+async fn begins_anew(member: &mut Member, lost: &[TopicPartition], before: u64) {
+    assert_eq!(lost.len(), 1);
+    let (epoch, partitions) = member.assigned().await;
+    assert_eq!((epoch, &partitions[0].committed), (before + 1, &None));
+    let records = member.records(3).await;
+    let read: Vec<_> = records.iter().map(|(_, epoch, record)| (*epoch, record.offset)).collect();
+    assert_eq!(read, [(epoch, 0), (epoch, 1), (epoch, 2)]);
+}
+
+#[tokio::test]
+async fn a_topic_that_is_deleted_while_it_is_read_is_lost_and_made_anew_it_is_read_from_its_first_record() {
+    let Some(brokers) = brokers() else { return };
+    let client = client_with(&brokers, &[("topic.metadata.refresh.interval.ms", "500")]);
+    let (mut member, epoch, topic) = in_the_middle(&client).await;
+    delete(&brokers, &topic).await;
+    let GroupEvent::Lost { partitions } = member.event().await else { panic!("expected a loss") };
+    make_anew(&client, &topic).await;
+    begins_anew(&mut member, &partitions, epoch).await;
+}
+
+/// Made anew at once: the client may or may not see that it was away. Where it does not, its log has gone back.
 #[tokio::test]
 async fn a_topic_made_anew_while_it_is_read_is_fatal_and_none_of_its_records_is_taken_for_an_old_one() {
     let Some(brokers) = brokers() else { return };
     let client = client_with(&brokers, &[("topic.metadata.refresh.interval.ms", "500")]);
-    let topic = create(&client, "anew", 1).await;
-    fill(&client, &topic, 0, 10).await;
-    let mut options = options(&fresh("group"), &topic);
-    options.out_of_range = OutOfRange::Earliest;
-    let mut member = Member::join(&client, options);
-    member.assigned().await;
-    member.records(10).await;
-
-    let admin: AdminClient<_> = ClientConfig::new()
-        .set("bootstrap.servers", &brokers)
-        .create::<AdminClient<DefaultClientContext>>()
-        .unwrap();
-    admin.delete_topics(&[&topic], &AdminOptions::new()).await.unwrap();
-    let again = NewTopic { name: topic.clone(), partitions: 1, replication: 1, settings: vec![] };
-    while client.create_topics(vec![again.clone()], PATIENCE).await.is_err()
-        || client.watermarks(vec![TopicPartition::new(topic.as_str(), 0)], PATIENCE).await.is_err()
-    {} // until the old one is gone and the new one is there
-    fill(&client, &topic, 0, 3).await;
+    let (mut member, epoch, topic) = in_the_middle(&client).await;
+    delete(&brokers, &topic).await;
+    make_anew(&client, &topic).await;
     match member.event().await {
         GroupEvent::Fatal(error) => {
             assert_eq!(error.kind, ClientErrorKind::OffsetOutOfRange);
             assert!(error.message.contains("from offset 10 to 0"), "{error}");
+            assert!(member.member.batches.try_recv().is_err(), "nothing of the new one was handed over");
         }
-        other => panic!("expected the end, got {other:?}"),
+        GroupEvent::Lost { partitions } => begins_anew(&mut member, &partitions, epoch).await,
+        other => panic!("expected the end or a loss, got {other:?}"),
     }
 }
