@@ -4,12 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
-
 use crate::client_error::ClientError;
 use crate::kafka::Kafka;
 use crate::record::{Record, TopicPartition};
-use crate::transport::Transport;
+use crate::transport::{RecordStream, Transport};
 
 pub use crate::transport::admin::{
     BrokerDetails, BrokerInfo, ClusterInfo, GroupInfo, GroupState, MemberInfo, PartitionInfo,
@@ -182,7 +180,7 @@ pub struct LogEnds {
 /// Records as they come. Dropping it ends the reading.
 #[derive(Debug)]
 pub struct Following {
-    records: mpsc::Receiver<Result<(TopicPartition, Record), ClientError>>,
+    records: RecordStream,
 }
 
 impl Following {

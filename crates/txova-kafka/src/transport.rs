@@ -23,6 +23,9 @@ mod conformance;
 pub(crate) mod librdkafka;
 pub(crate) mod memory;
 pub(crate) mod properties;
+mod record_stream;
+
+pub(crate) use self::record_stream::RecordStream;
 
 /// A Kafka client: opens consumers, producers, readers and the admin calls. Cheap to share.
 pub(crate) trait Transport: Send + Sync + fmt::Debug {
@@ -89,9 +92,6 @@ pub(crate) trait Transport: Send + Sync + fmt::Debug {
         timeout: Duration,
     ) -> BoxFuture<'static, Result<Vec<Option<Committed>>, ClientError>>;
 }
-
-/// Records that are read without a group; where nothing else is said an error is the last of it.
-pub(crate) type RecordStream = mpsc::Receiver<Result<(TopicPartition, Record), ClientError>>;
 
 /// How to join a group.
 #[derive(Clone, Debug)]

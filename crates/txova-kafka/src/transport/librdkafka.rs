@@ -34,7 +34,6 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
-use tokio::sync::mpsc;
 
 use super::admin::AdminCalls;
 use super::properties::ClientProperties;
@@ -43,7 +42,7 @@ use super::{
     Watermarks,
 };
 use crate::client_error::ClientError;
-use crate::record::{Record, TopicPartition};
+use crate::record::TopicPartition;
 
 /// Opens librdkafka clients with one set of properties.
 #[derive(Clone, Debug)]
@@ -78,10 +77,7 @@ impl Transport for Librdkafka {
         Ok(Arc::new(ledger::LibrdkafkaLedger::new(&self.settings, name)))
     }
 
-    fn read(
-        &self,
-        ranges: Vec<ReadRange>,
-    ) -> Result<mpsc::Receiver<Result<(TopicPartition, Record), ClientError>>, ClientError> {
+    fn read(&self, ranges: Vec<ReadRange>) -> Result<RecordStream, ClientError> {
         reader::read(&self.settings, ranges)
     }
 

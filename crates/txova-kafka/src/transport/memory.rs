@@ -20,7 +20,7 @@ use super::{
     Transport, Watermarks,
 };
 use crate::client_error::{ClientError, ClientErrorKind};
-use crate::record::{Record, TopicPartition};
+use crate::record::TopicPartition;
 
 mod admin;
 mod assignor;
@@ -218,10 +218,7 @@ impl Transport for Cluster {
         Ok(Arc::new(ledger::MemoryLedger::new(self.shared.clone(), name)))
     }
 
-    fn read(
-        &self,
-        ranges: Vec<ReadRange>,
-    ) -> Result<mpsc::Receiver<Result<(TopicPartition, Record), ClientError>>, ClientError> {
+    fn read(&self, ranges: Vec<ReadRange>) -> Result<RecordStream, ClientError> {
         Ok(reader::read(self.shared.clone(), ranges, &runtime()?))
     }
 

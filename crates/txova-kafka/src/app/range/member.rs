@@ -156,7 +156,7 @@ impl Pump {
     fn gather(&mut self, partition: TopicPartition, record: Record) {
         let mut records = vec![record];
         while records.len() < BATCH_RECORDS
-            && let Ok(item) = self.records.try_recv()
+            && let Some(item) = self.records.try_recv()
         {
             match item {
                 Ok((of, record)) if of == partition => records.push(record),

@@ -6,7 +6,7 @@ use futures_util::FutureExt;
 
 use super::*;
 use crate::client_error::ClientErrorKind;
-use crate::record::{Record, TopicPartition};
+use crate::record::TopicPartition;
 use crate::transport::{Committed, GroupMember, NewTopic, ReadRange, Transport, Watermarks};
 
 /// What a client does with each record.
@@ -114,10 +114,7 @@ impl Transport for HandTransport {
         unreachable!("only a producer is asked for")
     }
 
-    fn read(
-        &self,
-        _: Vec<ReadRange>,
-    ) -> Result<tokio::sync::mpsc::Receiver<Result<(TopicPartition, Record), ClientError>>, ClientError> {
+    fn read(&self, _: Vec<ReadRange>) -> Result<crate::transport::RecordStream, ClientError> {
         unreachable!("only a producer is asked for")
     }
 

@@ -9,22 +9,24 @@ use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::topic_partition_list::Offset;
 use tokio::sync::mpsc;
 
-use super::super::ReadRange;
+use super::super::record_stream::{self, Item};
+use super::super::{ReadRange, RecordStream};
 use super::config::{Settings, check_name, refused};
 use super::context::{Context, Notice};
 use super::{errors, own_thread, raw};
 use crate::client_error::{ClientError, ClientErrorKind};
 use crate::record::{Record, TopicPartition};
 
-type Item = Result<(TopicPartition, Record), ClientError>;
-
-const CAPACITY: usize = 1_000;
+/// Records that are handed over at once, where so many are at hand.
+const BATCH: usize = 128;
+/// Batches on their way.
+const CAPACITY: usize = 4;
 const POLL: Duration = Duration::from_millis(100);
 /// How long a range may give no record before a broker that does not answer, or an end that is not in the log, is an
 /// error. A broker that comes back within it costs nothing.
 const SILENCE: Duration = Duration::from_secs(30);
 
-pub(super) fn read(settings: &Settings, ranges: Vec<ReadRange>) -> Result<mpsc::Receiver<Item>, ClientError> {
+pub(super) fn read(settings: &Settings, ranges: Vec<ReadRange>) -> Result<RecordStream, ClientError> {
     for range in &ranges {
         check_name("the topic", &range.partition.topic)?;
         if range.start < 0 {
@@ -34,7 +36,7 @@ pub(super) fn read(settings: &Settings, ranges: Vec<ReadRange>) -> Result<mpsc::
     }
     let consumer: BaseConsumer<Context> =
         settings.reader().create_with_context(Context::default()).map_err(refused)?;
-    let (items, receiver) = mpsc::channel(CAPACITY);
+    let (items, receiver) = record_stream::channel(CAPACITY);
     let brokers = settings.bootstrap.clone();
     own_thread::start("txova-kafka-read", move || {
         for range in ranges {
@@ -42,7 +44,7 @@ pub(super) fn read(settings: &Settings, ranges: Vec<ReadRange>) -> Result<mpsc::
                 Ok(()) => {}
                 Err(Stop::Dropped) => return,
                 Err(Stop::Failed(error)) => {
-                    let _ = items.blocking_send(Err(error)); // nobody reads any more
+                    let _ = items.blocking_send(vec![Err(error)]); // nobody reads any more
                     return;
                 }
             }
@@ -55,7 +57,7 @@ pub(super) fn read(settings: &Settings, ranges: Vec<ReadRange>) -> Result<mpsc::
 pub(super) fn follow(
     settings: &Settings,
     starts: Vec<(TopicPartition, i64)>,
-) -> Result<mpsc::Receiver<Item>, ClientError> {
+) -> Result<RecordStream, ClientError> {
     let mut list = TopicPartitionList::with_capacity(starts.len());
     for (partition, start) in &starts {
         check_name("the topic", &partition.topic)?;
@@ -70,25 +72,34 @@ pub(super) fn follow(
     config.set("enable.partition.eof", "false");
     let consumer: BaseConsumer<Context> = config.create_with_context(Context::default()).map_err(refused)?;
     consumer.assign(&list).map_err(|error| errors::at(&settings.bootstrap, &error))?;
-    let (items, receiver) = mpsc::channel(CAPACITY);
+    let (items, receiver) = record_stream::channel(CAPACITY);
     own_thread::start("txova-kafka-follow", move || {
-        while !items.is_closed() {
-            if let Some(Ok(message)) = consumer.poll(POLL) {
-                let partition = TopicPartition::new(message.topic(), message.partition());
-                let _ = items.blocking_send(Ok((partition, copied(&message)))); // the loop ends where nobody reads
-            }
-            for notice in consumer.context().take() {
-                let Notice::Error(code, words) = notice else { continue };
-                let error = errors::event(code, &words);
-                let is_last = !error.is_retriable() && code != RDKafkaErrorCode::GroupAuthorizationFailed;
-                let _ = items.blocking_send(Err(error));
-                if is_last {
-                    return;
-                }
-            }
-        }
+        let _ = follow_all(&consumer, &items); // nobody reads any more, or an error was the last
     })?;
     Ok(receiver)
+}
+
+fn follow_all(consumer: &BaseConsumer<Context>, items: &mpsc::Sender<Vec<Item>>) -> Result<(), Stop> {
+    let mut outbox = Outbox::new(items);
+    while !items.is_closed() {
+        match consumer.poll(outbox.patience()) {
+            Some(Ok(message)) => {
+                let partition = TopicPartition::new(message.topic(), message.partition());
+                outbox.put(Ok((partition, copied(&message))))?;
+            }
+            _ => outbox.hand_over()?,
+        }
+        for notice in consumer.context().take() {
+            let Notice::Error(code, words) = notice else { continue };
+            let error = errors::event(code, &words);
+            let is_last = !error.is_retriable() && code != RDKafkaErrorCode::GroupAuthorizationFailed;
+            outbox.put(Err(error))?;
+            if is_last {
+                return outbox.hand_over();
+            }
+        }
+    }
+    Ok(())
 }
 
 fn copied(message: &BorrowedMessage<'_>) -> Record {
@@ -96,6 +107,35 @@ fn copied(message: &BorrowedMessage<'_>) -> Record {
     let headers = headers.iter().map(|(name, value)| (name.as_ref(), *value));
     let timestamp_ms = message.timestamp().to_millis();
     Record::copy_from(message.offset(), timestamp_ms, message.key(), message.payload(), headers)
+}
+
+/// Records that are about to be handed over.
+struct Outbox<'a> {
+    items: &'a mpsc::Sender<Vec<Item>>,
+    batch: Vec<Item>,
+}
+
+impl<'a> Outbox<'a> {
+    fn new(items: &'a mpsc::Sender<Vec<Item>>) -> Self {
+        Self { items, batch: Vec::new() }
+    }
+
+    /// How long the next record may be waited for: not at all while somebody could go on with what is here.
+    fn patience(&self) -> Duration {
+        if self.batch.is_empty() { POLL } else { Duration::ZERO }
+    }
+
+    fn put(&mut self, item: Item) -> Result<(), Stop> {
+        self.batch.push(item);
+        if self.batch.len() < BATCH { Ok(()) } else { self.hand_over() }
+    }
+
+    fn hand_over(&mut self) -> Result<(), Stop> {
+        match self.batch.is_empty() {
+            true => Ok(()),
+            false => self.items.blocking_send(std::mem::take(&mut self.batch)).map_err(|_| Stop::Dropped),
+        }
+    }
 }
 
 enum Stop {
@@ -106,7 +146,7 @@ enum Stop {
 fn read_range(
     consumer: &BaseConsumer<Context>,
     range: &ReadRange,
-    items: &mpsc::Sender<Item>,
+    items: &mpsc::Sender<Vec<Item>>,
     brokers: &str,
 ) -> Result<(), Stop> {
     if range.start >= range.end {
@@ -120,21 +160,22 @@ fn read_range(
     consumer.assign(&list).map_err(|error| failed(&error))?;
     let mut heard_at = Instant::now();
     let mut trouble = None;
+    let mut outbox = Outbox::new(items);
     loop {
-        if let Some(Ok(message)) = consumer.poll(POLL) {
+        if let Some(Ok(message)) = consumer.poll(outbox.patience()) {
             heard_at = Instant::now();
             if message.topic() != partition.topic.as_ref() || message.partition() != partition.partition {
                 continue; // of the range before, fetched ahead
             }
             if message.offset() >= range.end {
-                return Ok(());
+                return outbox.hand_over();
             }
-            let offset = message.offset();
-            let record = copied(&message);
-            items.blocking_send(Ok((partition.clone(), record))).map_err(|_| Stop::Dropped)?;
-            if offset + 1 >= range.end {
-                return Ok(());
+            outbox.put(Ok((partition.clone(), copied(&message))))?;
+            if message.offset() + 1 >= range.end {
+                return outbox.hand_over();
             }
+        } else {
+            outbox.hand_over()?;
         }
         for notice in consumer.context().take() {
             match notice {
@@ -142,7 +183,7 @@ fn read_range(
                     heard_at = Instant::now();
                     match end_of_partition(&words) {
                         Some(end) if end < range.end => check_end(consumer, range)?,
-                        _ => return Ok(()),
+                        _ => return outbox.hand_over(),
                     }
                 }
                 Notice::Error(code, words) => {
@@ -153,6 +194,7 @@ fn read_range(
                         ClientErrorKind::Authorization
                             if code == RDKafkaErrorCode::GroupAuthorizationFailed => {}
                         kind => {
+                            outbox.hand_over()?;
                             let message =
                                 format!("{partition} from offset {}: {}", range.start, error.message);
                             return Err(Stop::Failed(ClientError::new(kind, message)));

@@ -7,20 +7,19 @@ use tokio::sync::mpsc;
 use super::state::Shared;
 use crate::client_error::{ClientError, ClientErrorKind};
 use crate::record::{Record, TopicPartition};
-use crate::transport::ReadRange;
+use crate::transport::record_stream::{self, Item};
+use crate::transport::{ReadRange, RecordStream};
 
-/// Records on their way to whoever reads the ranges.
+/// Records that are handed over at once.
 const CAPACITY: usize = 256;
-
-type Item = Result<(TopicPartition, Record), ClientError>;
 
 /// Starts reading on `runtime`.
 pub(super) fn read(
     shared: Arc<Shared>,
     ranges: Vec<ReadRange>,
     runtime: &tokio::runtime::Handle,
-) -> mpsc::Receiver<Item> {
-    let (items, receiver) = mpsc::channel(CAPACITY);
+) -> RecordStream {
+    let (items, receiver) = record_stream::channel(1);
     runtime.spawn(async move {
         for range in ranges {
             if read_range(&shared, range, &items).await.is_none() {
@@ -36,8 +35,8 @@ pub(super) fn follow(
     shared: Arc<Shared>,
     starts: Vec<(TopicPartition, i64)>,
     runtime: &tokio::runtime::Handle,
-) -> mpsc::Receiver<Item> {
-    let (items, receiver) = mpsc::channel(CAPACITY);
+) -> RecordStream {
+    let (items, receiver) = record_stream::channel(1);
     for (partition, start) in starts {
         let (shared, items) = (shared.clone(), items.clone());
         runtime.spawn(async move {
@@ -48,18 +47,20 @@ pub(super) fn follow(
 }
 
 /// Reads one range to its end; `None` when nobody listens any more.
-async fn read_range(shared: &Shared, range: ReadRange, items: &mpsc::Sender<Item>) -> Option<()> {
+async fn read_range(shared: &Shared, range: ReadRange, items: &mpsc::Sender<Vec<Item>>) -> Option<()> {
     let ReadRange { partition, mut start, end } = range;
     let mut changes = shared.changes();
     while start < end {
         changes.hear();
         match fetch(shared, &partition, start) {
-            Err(error) => return items.send(Err(error)).await.ok(),
+            Err(error) => return items.send(vec![Err(error)]).await.ok(),
             Ok((records, next)) => {
                 let waiting = next == start;
                 start = next;
-                for record in records.into_iter().take_while(|record| record.offset < end) {
-                    items.send(Ok((partition.clone(), record))).await.ok()?;
+                let records = records.into_iter().take_while(|record| record.offset < end);
+                let batch: Vec<Item> = records.map(|record| Ok((partition.clone(), record))).collect();
+                if !batch.is_empty() {
+                    items.send(batch).await.ok()?;
                 }
                 if waiting {
                     tokio::select! {
