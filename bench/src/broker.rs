@@ -88,7 +88,8 @@ impl Broker {
         Ok(Self { brokers, own: Some(own) })
     }
 
-    fn client(&self) -> ClientConfig {
+    /// A client's settings, with nothing in them but where Kafka is.
+    pub(crate) fn client(&self) -> ClientConfig {
         let mut config = ClientConfig::new();
         config.set("bootstrap.servers", &self.brokers);
         config
