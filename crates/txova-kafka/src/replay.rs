@@ -52,6 +52,8 @@ pub struct Replay {
     max_letters: usize,
     max_failures: usize,
     max_redrives: u32,
+    /// In one transaction.
+    letters_at_once: usize,
     per_second: Option<u32>,
     key_order: bool,
     takes_over: bool,
@@ -77,6 +79,7 @@ impl Default for Replay {
             max_letters: usize::MAX,
             max_failures: usize::MAX,
             max_redrives: MAX_REDRIVES,
+            letters_at_once: redrive::MOST_LETTERS,
             per_second: None,
             key_order: false,
             takes_over: false,

@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use txova_events::{DeadLetter, EventId};
-use txova_kafka::config::KafkaConfig;
+use txova_events::{DeadLetter, EventId, RawEnvelope, Time};
+use txova_kafka::config::{Compression, KafkaConfig};
 use txova_kafka::{
     App, HandlerError, Kafka, Meta, NewTopic, OutgoingRecord, Plan, Replay, ReplayError, ReplayReport,
-    Selection, State,
+    Selection, State, TopicPartition,
 };
 
 const WAIT: Duration = Duration::from_secs(60);
@@ -312,4 +312,45 @@ async fn two_who_send_back_at_once_send_each_letter_once() {
     world.depot.repaired.iter().for_each(|repaired| repaired.store(true, SeqCst));
     world.settle(&world.group, &world.depot, (EVENTS, poisoned), async {}).await;
     assert_eq!(world.depot.handled(), (EVENTS, EVENTS), "each once");
+}
+
+/// Letters go back in batches as large as a topic takes by default; one that takes only smaller ones gets smaller ones.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_topic_that_takes_no_large_batch_gets_smaller_ones_and_each_letter_goes_back_once() {
+    const LETTERS: usize = 400;
+    let Some(brokers) = brokers() else { return };
+    let mut config = KafkaConfig::for_brokers(&brokers);
+    config.publisher.compression = Compression::None;
+    let kafka = Kafka::new(config).unwrap();
+    let topic = format!("narrow-{}", EventId::new());
+    let settings = vec![("max.message.bytes".to_owned(), (256 * 1024).to_string())];
+    kafka
+        .create_topics(vec![NewTopic { name: topic.clone(), partitions: 1, replication: 1, settings }], WAIT)
+        .await
+        .unwrap();
+    kafka.create_dead_letter_topics(&[&topic]).await.unwrap();
+    let letter = |number: usize| {
+        let mut letter = DeadLetter::new(&topic, 0, number as i64, "no room", Time::now());
+        let note = "a long note ".repeat(300);
+        let value = format!(r#"{{"id":"{number}","type":"parcel.moved","payload":{{"note":"{note}"}}}}"#);
+        letter.envelope = Some(RawEnvelope::decode(value.as_bytes()).unwrap());
+        letter.consumer_group = Some("depot".to_owned());
+        letter
+    };
+    let by = || Replay::new().topics([&topic]).by("ana");
+    kafka.import_dead_letters((0..LETTERS).map(letter).collect(), by()).await.unwrap();
+    let report = kafka.replay(by()).await.unwrap();
+    assert_eq!((report.replayed as usize, report.failed.len()), (LETTERS, 0), "{report}");
+    let [entry, ..] = &kafka.dead_letters([&topic]).await.unwrap()[..] else { panic!("they stay") };
+    assert!(!entry.is_open());
+    let lag = kafka.lag(&format!("nobody-{}", EventId::new()), &[&topic], WAIT).await.unwrap();
+    // What was aborted is in the log, too, with its marker; what was committed is read below.
+    let partition = TopicPartition::new(topic.as_str(), 0);
+    let mut records = kafka.admin().follow(vec![(partition, 0)]).unwrap();
+    let mut seen = std::collections::BTreeSet::new();
+    while seen.len() < LETTERS {
+        let (_, record) = tokio::time::timeout(WAIT, records.next()).await.unwrap().unwrap().unwrap();
+        assert!(record.offset < lag[0].end);
+        assert!(seen.insert(record.headers.text("redrive_entry").unwrap().to_owned()), "each once");
+    }
 }

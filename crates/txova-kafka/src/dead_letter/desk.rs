@@ -205,8 +205,7 @@ impl Desk {
     }
 
     /// Does all of it, or nothing. Answers once the brokers have it.
-    pub(crate) async fn write(&mut self, acts: Vec<Act>) -> Result<(), DeskError> {
-        let acts = Arc::new(acts);
+    pub(crate) async fn write(&mut self, acts: Arc<Vec<Act>>) -> Result<(), DeskError> {
         self.claim.sequence += 1;
         let until = Instant::now() + PATIENCE;
         loop {

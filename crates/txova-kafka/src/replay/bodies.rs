@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::client_error::ClientError;
 use crate::dead_letter::list::read_ranges;
 use crate::kafka::Kafka;
@@ -12,8 +14,10 @@ use crate::transport::ReadRange;
 
 use super::pick::Pick;
 
-/// Bytes of letters that are kept while letters are picked, and as much again of those that are read once more.
-const MOST_BYTES: usize = 64 * 1024 * 1024;
+/// Bytes of letters that are kept while letters are picked.
+const MOST_KEPT_BYTES: usize = 96 * 1024 * 1024;
+/// Bytes of letters that are read once more at a time.
+const MOST_FILLED_BYTES: usize = 32 * 1024 * 1024;
 /// What lies between two letters is read over where it is no more than this: asking anew costs as much.
 const GAP: i64 = 500;
 
@@ -25,11 +29,19 @@ pub(super) struct Bodies {
 impl Bodies {
     /// Keeps the body of a letter that was just picked, or lets go of it.
     pub(super) fn keep(&mut self, pick: &mut Pick) {
-        match self.kept_bytes + pick.bytes <= MOST_BYTES {
-            true => self.kept_bytes += pick.bytes,
-            false => pick.value = None,
+        match &mut pick.value {
+            Some(value) if self.kept_bytes + pick.bytes <= MOST_KEPT_BYTES => {
+                self.kept_bytes += pick.bytes;
+                *value = alone(value);
+            }
+            value => *value = None,
         }
     }
+}
+
+/// A record's value shares one buffer with its key and headers, which would stay as long as it does.
+fn alone(value: &[u8]) -> Bytes {
+    Bytes::copy_from_slice(value)
 }
 
 /// Reads what is not in memory, for as many of the first of `picks` as the bound allows; one at least. How many of them
@@ -38,7 +50,7 @@ pub(super) async fn fill(kafka: &Kafka, picks: &mut [Pick]) -> Result<usize, Cli
     let (mut bytes, mut count) = (0, 0);
     for pick in picks.iter() {
         bytes += if pick.value.is_none() { pick.bytes } else { 0 };
-        if bytes > MOST_BYTES && count > 0 {
+        if bytes > MOST_FILLED_BYTES && count > 0 {
             break;
         }
         count += 1;
@@ -60,7 +72,7 @@ pub(super) async fn fill(kafka: &Kafka, picks: &mut [Pick]) -> Result<usize, Cli
     read_ranges(kafka, ranges, |at, record| {
         let of = missing.get_mut(&(Arc::clone(&at.topic), at.partition));
         if let Some(pick) = of.and_then(|offsets| offsets.get_mut(&record.offset)) {
-            pick.value = Some(record.value.unwrap_or_default());
+            pick.value = Some(alone(record.value.as_deref().unwrap_or_default()));
         }
     })
     .await?;

@@ -1,6 +1,7 @@
 //! Gives letters another state, without trying them. It must never touch the letters themselves.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use txova_events::{DeadLetter, Time, topics};
@@ -40,13 +41,13 @@ impl Run {
                 letter: DeadLetter::new("", 0, 0, "", Time::ZERO),
             });
             let is_letter = !picked.letter.original_topic.is_empty();
-            let mut decided = self.act(desk, (pick, &picked), (act, "done".to_owned()), Some(state.clone()));
+            let mut decided = self.act((pick, &picked), desk.audit(act, "done"), Some(state.clone()));
             if let Some(resolution) = decided.resolution.as_mut().filter(|_| !is_letter) {
                 resolution.origin.clear(); // it would be compared with what is found there
             }
             acts.push(decided);
         }
-        if let Err(error) = desk.write(acts).await {
+        if let Err(error) = desk.write(Arc::new(acts)).await {
             let topic = piece.first().map(|pick| pick.place.topic.to_string()).unwrap_or_default();
             return Err((self.stopped("writing down what was decided", &topic, error), piece));
         }
@@ -100,7 +101,7 @@ pub(super) async fn import(
                     Act { resolution: None, audit, record: Some(outgoing(letter).into()) }
                 })
                 .collect();
-            match desk.write(acts).await {
+            match desk.write(Arc::new(acts)).await {
                 Ok(()) => {}
                 Err(DeskError::Refused(at, error)) => {
                     let which = piece.get(at).map(origin_of).unwrap_or_default();

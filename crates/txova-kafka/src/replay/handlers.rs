@@ -54,9 +54,9 @@ impl Run {
         }
         let announced: Vec<_> = letters
             .iter()
-            .map(|(pick, picked)| self.act(desk, (pick, picked), ("try", String::new()), None))
+            .map(|(pick, picked)| self.act((pick, picked), desk.audit("try", ""), None))
             .collect();
-        if let Err(error) = desk.write(announced).await {
+        if let Err(error) = desk.write(Arc::new(announced)).await {
             let topic = letters.front().map(|(pick, _)| pick.place.topic.to_string()).unwrap_or_default();
             let stop = self.stopped("announcing what will be tried", &topic, error);
             return Err((stop, unreached(letters)));
@@ -114,13 +114,14 @@ impl Run {
             None => "handled".to_owned(),
             Some(reason) => format!("skipped: {reason}"),
         };
-        let mut act = self.act(desk, (pick, picked), ("replay", result), Some(ResolutionState::Replayed));
+        let mut act =
+            self.act((pick, picked), desk.audit("replay", &result), Some(ResolutionState::Replayed));
         if let Some(resolution) = &mut act.resolution {
             resolution.handler = handler.to_string();
             resolution.attempts = picked.number();
             resolution.skipped = skipped.clone();
         }
-        match desk.write(vec![act]).await {
+        match desk.write(Arc::new(vec![act])).await {
             Ok(()) => {
                 match skipped {
                     None => self.report.replayed += 1,
@@ -155,9 +156,9 @@ impl Run {
         picked: &Picked,
         error: String,
     ) -> Result<(), Stop> {
-        let act = self.act(desk, (pick, picked), ("replay", format!("failed: {error}")), None);
+        let act = self.act((pick, picked), desk.audit("replay", &format!("failed: {error}")), None);
         self.failed(picked, error);
-        let written = desk.write(vec![act]).await;
+        let written = desk.write(Arc::new(vec![act])).await;
         written.map_err(|error| self.stopped("recording what failed", &pick.place.topic, error))
     }
 }

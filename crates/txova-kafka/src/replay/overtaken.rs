@@ -62,13 +62,18 @@ pub(super) async fn find(
     }
     let mut partitions: Vec<_> = letters.into_iter().collect();
     partitions.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let (mut committed, mut ends) = (Vec::new(), Vec::new());
+    for of_group in partitions.chunk_by(|((a, _), _), ((b, _), _)| a == b) {
+        let Some(((group, _), _)) = of_group.first() else { continue };
+        let asked: Vec<_> = of_group.iter().map(|((_, partition), _)| partition.clone()).collect();
+        committed.extend(kafka.transport.committed(group.to_string(), asked.clone(), ANSWER_TIMEOUT).await?);
+        ends.extend(kafka.transport.watermarks(asked, ANSWER_TIMEOUT).await?);
+    }
     let (mut found, mut left) = (Vec::new(), MOST_OFFSETS);
-    for ((group, partition), letters) in partitions {
-        let committed =
-            kafka.transport.committed(group.to_string(), vec![partition.clone()], ANSWER_TIMEOUT).await?;
-        let Some(committed) = committed.into_iter().flatten().next() else { continue };
-        let ends = kafka.transport.watermarks(vec![partition.clone()], ANSWER_TIMEOUT).await?;
-        let Some(ends) = ends.first() else { continue };
+    for (((group, partition), letters), (committed, ends)) in
+        partitions.into_iter().zip(committed.into_iter().zip(ends))
+    {
+        let Some(committed) = committed else { continue };
         let first = letters.oldest.values().map(|(offset, _)| offset + 1).min().unwrap_or(i64::MAX);
         let (start, whole_end) = (first.max(ends.low), committed.offset.min(ends.high));
         let end = whole_end.min(start.saturating_add(left));

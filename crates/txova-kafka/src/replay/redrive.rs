@@ -1,10 +1,14 @@
 //! Sends letters back to their topics, for the group that failed. It must never write a record apart from the letter's
 //! resolution: one without the other would send it back twice, or never.
 
+use std::sync::Arc;
+
+use futures_util::future::join;
 use txova_events::dlq::redrive;
 
-use crate::dead_letter::ResolutionState;
+use crate::client_error::ClientError;
 use crate::dead_letter::desk::{Act, Desk, DeskError};
+use crate::dead_letter::{AuditRecord, ResolutionState};
 use crate::record::{OutgoingRecord, Record};
 
 use super::letter::Picked;
@@ -12,22 +16,52 @@ use super::origin;
 use super::pick::Pick;
 use super::run::{Run, Stop};
 
+/// Letters of one transaction. What is said about so many fits into one batch for each of the two topics it is said on,
+/// and a partition has one batch under way at a time.
+pub(super) const MOST_LETTERS: usize = 1_500;
 /// Bytes of records that go in one transaction, beyond the one that reaches it.
-const PIECE_BYTES: usize = 8 * 1024 * 1024;
+const MOST_BYTES: usize = 8 * 1024 * 1024;
 
-/// A letter with all that is to be written about it.
+/// What goes in one transaction.
+#[derive(Default)]
+struct Batch {
+    letters: Vec<Ready>,
+    /// What is written about each letter, in the same order.
+    acts: Arc<Vec<Act>>,
+}
+
 struct Ready {
     pick: Pick,
     picked: Picked,
-    act: Act,
     fate: Fate,
 }
 
+#[derive(PartialEq, Eq)]
 enum Fate {
     SentBack,
     SetAside,
     /// It stays open; only the audit hears of it.
-    Failed(String),
+    Failed,
+}
+
+impl Batch {
+    /// Keeps only the letters that `keep` says true for, asked in their order; the others.
+    fn split(&mut self, mut keep: impl FnMut(usize, &Ready) -> bool) -> Vec<Pick> {
+        let acts = std::mem::take(Arc::make_mut(&mut self.acts));
+        let letters = std::mem::take(&mut self.letters);
+        let (mut kept, mut others) = (Vec::with_capacity(acts.len()), Vec::new());
+        for (at, (letter, act)) in letters.into_iter().zip(acts).enumerate() {
+            match keep(at, &letter) {
+                true => {
+                    self.letters.push(letter);
+                    kept.push(act);
+                }
+                false => others.push(letter.pick),
+            }
+        }
+        self.acts = Arc::new(kept);
+        others
+    }
 }
 
 impl Run {
@@ -36,91 +70,138 @@ impl Run {
         desk: &mut Desk,
         piece: Vec<Pick>,
     ) -> Result<(), (Stop, Vec<Pick>)> {
-        let mut picks = piece.into_iter().peekable();
-        while picks.peek().is_some() {
-            let (mut ready, mut bytes) = (Vec::new(), 0);
-            while bytes < PIECE_BYTES
-                && let Some(pick) = picks.next()
-            {
-                let Ok(picked) = pick.letter() else {
-                    self.report.not_reached.push(pick.place); // it was readable a moment ago
-                    continue;
-                };
-                if self.is_held(&picked.letter) {
-                    self.report.not_reached.push(pick.place);
-                    continue;
-                }
-                let ready_one = self.ready(desk, pick, picked).await;
-                bytes += ready_one.act.record.as_ref().map_or(0, |record| record.size_bytes());
-                if let Fate::Failed(error) = &ready_one.fate {
-                    self.failed(&ready_one.picked, error.clone());
-                }
-                ready.push(ready_one);
+        let mut picks = piece.into_iter();
+        let mut next = self.ready(&desk.audit("redrive", ""), &mut picks).await;
+        while !next.letters.is_empty() {
+            let mut batch = next;
+            // While the brokers take one transaction, the next is made ready.
+            let audit = desk.audit("redrive", "");
+            let writing = desk.write(Arc::clone(&batch.acts));
+            let written;
+            (written, next) = join(writing, self.ready(&audit, &mut picks)).await;
+            let result = self.settle(desk, &mut batch, written).await;
+            self.tell();
+            // What the brokers refused holds up what was made ready meanwhile.
+            if let Err(stop) = result {
+                let unsent =
+                    [&mut batch, &mut next].map(|batch| batch.split(|_, it| it.fate == Fate::Failed));
+                return Err((stop, unsent.into_iter().flatten().chain(picks).collect()));
             }
-            if let Err(stop) = self.write_all(desk, &mut ready).await {
-                let unsent = ready.into_iter().filter(|ready| !matches!(ready.fate, Fate::Failed(_)));
-                return Err((stop, unsent.map(|ready| ready.pick).chain(picks).collect()));
+            if let Some(stop) = self.is_over() {
+                let unsent = next.split(|_, it| it.fate == Fate::Failed);
+                let failed = self.note_failed(desk, &mut next).await;
+                return Err((failed.err().unwrap_or(stop), unsent.into_iter().chain(picks).collect()));
             }
+            let held = next.split(|_, it| it.fate != Fate::SentBack || !self.is_held(&it.picked.letter));
+            self.report.not_reached.extend(held.into_iter().map(|pick| pick.place));
         }
         Ok(())
     }
 
-    /// In one transaction, without what no broker takes.
-    async fn write_all(&mut self, desk: &mut Desk, ready: &mut [Ready]) -> Result<(), Stop> {
-        loop {
-            let acts: Vec<Act> = ready.iter().map(|ready| ready.act.clone()).collect();
-            match desk.write(acts).await {
-                Ok(()) => break,
-                Err(DeskError::Refused(at, error))
-                    if ready.get(at).is_some_and(|it| it.act.record.is_some()) =>
-                {
-                    let Some(refused) = ready.get_mut(at) else { continue };
-                    let error = format!("its topic does not take it: {error}");
-                    let act = ("redrive", format!("failed: {error}"));
-                    refused.act = self.act(desk, (&refused.pick, &refused.picked), act, None);
-                    self.failed(&refused.picked, error.clone());
-                    refused.fate = Fate::Failed(error);
+    /// Makes ready as many letters as go in one transaction; none where there are none left, or enough has failed.
+    async fn ready(&mut self, audit: &AuditRecord, picks: &mut impl Iterator<Item = Pick>) -> Batch {
+        let (mut letters, mut acts, mut bytes) = (Vec::new(), Vec::new(), 0);
+        while letters.len() < self.replay.letters_at_once
+            && bytes < MOST_BYTES
+            && self.is_over().is_none()
+            && let Some(pick) = picks.next()
+        {
+            let Ok(picked) = pick.letter() else {
+                self.report.not_reached.push(pick.place); // it was readable a moment ago
+                continue;
+            };
+            if self.is_held(&picked.letter) {
+                self.report.not_reached.push(pick.place);
+                continue;
+            }
+            let (fate, act) = self.prepared(audit, &pick, &picked).await;
+            bytes += act.record.as_ref().map_or(0, |record| record.size_bytes());
+            letters.push(Ready { pick, picked, fate });
+            acts.push(act);
+        }
+        Batch { letters, acts: Arc::new(acts) }
+    }
+
+    /// Writes down what could not be made ready.
+    async fn note_failed(&mut self, desk: &mut Desk, batch: &mut Batch) -> Result<(), Stop> {
+        if batch.letters.is_empty() {
+            return Ok(());
+        }
+        let written = desk.write(Arc::clone(&batch.acts)).await;
+        self.settle(desk, batch, written).await
+    }
+
+    /// Goes on until all of it is written, without what no broker takes.
+    async fn settle(
+        &mut self,
+        desk: &mut Desk,
+        batch: &mut Batch,
+        mut written: Result<(), DeskError>,
+    ) -> Result<(), Stop> {
+        while let Err(error) = written {
+            match error {
+                DeskError::Refused(at, error) if batch.acts.get(at).is_some_and(|it| it.record.is_some()) => {
+                    self.refused(batch, at, &error, desk);
                 }
-                Err(error) => {
-                    let topic =
-                        ready.first().map(|ready| ready.pick.place.topic.to_string()).unwrap_or_default();
-                    return Err(self.stopped("sending dead letters back", &topic, error));
+                error => {
+                    let topic = batch.letters.first().map(|it| it.pick.place.topic.to_string());
+                    return Err(self.stopped("sending dead letters back", &topic.unwrap_or_default(), error));
                 }
             }
+            written = desk.write(Arc::clone(&batch.acts)).await;
         }
-        for ready in ready.iter() {
-            match ready.fate {
+        for letter in &batch.letters {
+            match letter.fate {
                 Fate::SentBack => self.report.replayed += 1,
                 Fate::SetAside => self.report.quarantined += 1,
-                Fate::Failed(_) => {}
+                Fate::Failed => {}
             }
         }
         Ok(())
     }
 
-    async fn ready(&mut self, desk: &Desk, pick: Pick, picked: Picked) -> Ready {
+    /// Notes that no broker takes a letter's record.
+    fn refused(&mut self, batch: &mut Batch, at: usize, error: &ClientError, desk: &Desk) {
+        let Some(letter) = batch.letters.get_mut(at) else { return };
+        let error = format!("its topic does not take it: {error}");
+        let audit = desk.audit("redrive", &format!("failed: {error}"));
+        let act = self.act((&letter.pick, &letter.picked), audit, None);
+        letter.fate = Fate::Failed;
+        self.failed(&letter.picked, error);
+        if let Some(refused) = Arc::make_mut(&mut batch.acts).get_mut(at) {
+            *refused = act;
+        }
+        let goes_on = |place: usize, it: &Ready| {
+            place <= at || it.fate != Fate::SentBack || !self.is_held(&it.picked.letter)
+        };
+        let held = batch.split(goes_on);
+        self.report.not_reached.extend(held.into_iter().map(|pick| pick.place));
+    }
+
+    /// What becomes of a letter, and what is to be written about that.
+    async fn prepared(&mut self, audit: &AuditRecord, pick: &Pick, picked: &Picked) -> (Fate, Act) {
         let times = picked.letter.redrive_count;
         if times >= self.replay.max_redrives {
             let result = format!("sent back {times} times already, and failed each time");
-            let act = ("quarantine", result);
-            let act = self.act(desk, (&pick, &picked), act, Some(ResolutionState::Quarantined));
-            return Ready { pick, picked, act, fate: Fate::SetAside };
+            let audit = AuditRecord { act: "quarantine".to_owned(), result, ..audit.clone() };
+            return (Fate::SetAside, self.act((pick, picked), audit, Some(ResolutionState::Quarantined)));
         }
         let record = match picked.missing() {
             None => picked.record(),
             Some(cut) => origin::fetch(&self.kafka, &picked.letter, cut).await,
         };
         let record = record.and_then(|record| picked.changed(record, self.replay.transform.as_ref()));
-        match record.and_then(|record| self.outgoing(&pick, &picked, record)) {
+        match record.and_then(|record| self.outgoing(pick, picked, record)) {
             Ok(record) => {
-                let act = ("redrive", String::new()); // where to is told when it is there
-                let mut act = self.act(desk, (&pick, &picked), act, Some(ResolutionState::Replayed));
+                // Where to is told when it is there.
+                let mut act = self.act((pick, picked), audit.clone(), Some(ResolutionState::Replayed));
                 act.record = Some(record.into());
-                Ready { pick, picked, act, fate: Fate::SentBack }
+                (Fate::SentBack, act)
             }
             Err(error) => {
-                let act = self.act(desk, (&pick, &picked), ("redrive", format!("failed: {error}")), None);
-                Ready { pick, picked, act, fate: Fate::Failed(error) }
+                let audit = AuditRecord { result: format!("failed: {error}"), ..audit.clone() };
+                self.failed(picked, error);
+                (Fate::Failed, self.act((pick, picked), audit, None))
             }
         }
     }

@@ -262,14 +262,19 @@ impl Run {
                 Work::Redrive => self.send_back(desk, piece).await,
                 Work::Decide(state) => self.decide_all(&state, desk, piece).await,
             };
-            if let Some(progress) = &self.replay.progress {
-                progress(&self.report, self.picked);
-            }
+            self.tell();
             if let Err((stop, unreached)) = result {
                 return Err((stop, unreached.into_iter().chain(rest).collect()));
             }
         }
         Ok(())
+    }
+
+    /// Tells how it goes.
+    pub(super) fn tell(&self) {
+        if let Some(progress) = &self.replay.progress {
+            progress(&self.report, self.picked);
+        }
     }
 
     /// Waits for the pace; true where somebody wants an end meanwhile.
@@ -336,12 +341,12 @@ impl Run {
         }))
     }
 
-    /// What is written about a letter: its new state, where it has one, and the audit record.
+    /// What is written about a letter: its new state, where it has one, and the audit record, of which what concerns the
+    /// letter is filled in here.
     pub(super) fn act(
         &self,
-        desk: &Desk,
         (pick, picked): (&Pick, &Picked),
-        (act, result): (&str, String),
+        audit: AuditRecord,
         state: Option<ResolutionState>,
     ) -> Act {
         let letter = &picked.letter;
@@ -352,7 +357,7 @@ impl Run {
             event_id: letter.event_id().to_owned(),
             event_type: letter.event_type().to_owned(),
             fingerprint: letter.fingerprint().into_owned(),
-            ..desk.audit(act, &result)
+            ..audit
         };
         let resolution = state.map(|state| Resolution {
             entry: pick.place.to_string(),
@@ -388,7 +393,8 @@ impl Work {
     fn piece(&self) -> usize {
         match self {
             Self::Handlers(_) => 50,
-            Self::Redrive | Self::Decide(_) => 5_000,
+            Self::Redrive => usize::MAX, // it parts them itself
+            Self::Decide(_) => 1_500,
         }
     }
 

@@ -82,7 +82,7 @@ async fn two_operators_do_not_decide_at_once_and_the_second_is_told_who_is_at_it
     assert_eq!(depot.seen(), [""; 0]);
     let place = kafka(&cluster).dead_letters([TOPIC]).await.unwrap()[0].place.to_string();
     let acts = discard(&ana, &place);
-    ana.write(acts.to_vec()).await.unwrap();
+    ana.write(acts.to_vec().into()).await.unwrap();
     ana.close("").await;
     let report = app(&cluster, &depot).replay(Replay::new().by("bia")).await.unwrap();
     assert_eq!(report.resolved_before, 1, "what ana decided is seen: {report}");
@@ -94,11 +94,13 @@ async fn who_was_taken_over_from_can_write_nothing_more_and_is_told_by_whom() {
     let mut ana = sit_down(&cluster, "ana", false).await.unwrap();
     let mut bia = sit_down(&cluster, "bia", true).await.unwrap();
     let acts = discard(&ana, "parcels.v1.dlq/0/0");
-    let DeskError::Claimed(claim) = ana.write(acts.to_vec()).await.unwrap_err() else { panic!("bia has it") };
+    let DeskError::Claimed(claim) = ana.write(acts.to_vec().into()).await.unwrap_err() else {
+        panic!("bia has it")
+    };
     assert_eq!(claim.by, "bia");
     assert_eq!(resolutions(&cluster), []);
     let acts = discard(&bia, "parcels.v1.dlq/0/0");
-    bia.write(acts.to_vec()).await.unwrap();
+    bia.write(acts.to_vec().into()).await.unwrap();
     assert_eq!(resolutions(&cluster).len(), 1);
     let taken = audit(&cluster).into_iter().filter(|act| act.starts_with("take over  from ana at ")).count();
     assert_eq!(taken, 1);
@@ -113,7 +115,7 @@ async fn a_newcomer_who_finds_the_topic_claimed_does_not_stop_whoever_has_claime
     use crate::transport::Transport;
     cluster.ledger(&format!("txova.dlq/{DLQ}")).unwrap().take_over().await.unwrap();
     let acts = discard(&ana, "parcels.v1.dlq/0/0");
-    ana.write(acts.to_vec()).await.unwrap();
-    ana.write(acts.to_vec()).await.unwrap();
+    ana.write(acts.to_vec().into()).await.unwrap();
+    ana.write(acts.to_vec().into()).await.unwrap();
     assert_eq!(resolutions(&cluster).len(), 2, "each was written once");
 }

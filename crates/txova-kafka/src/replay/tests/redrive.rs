@@ -221,3 +221,50 @@ async fn where_a_keys_letter_fails_its_later_ones_wait_and_other_keys_go_on() {
         (vec!["two".into()], vec!["one".into(), "three".into()])
     );
 }
+
+/// However many go in one transaction: what is made ready while the brokers refuse one is held up too.
+#[tokio::test(start_paused = true)]
+async fn what_its_topic_does_not_take_holds_the_later_letters_of_its_key_and_no_other() {
+    for letters_at_once in [1, 2, 100] {
+        let (cluster, depot) = (cluster(), Depot::default());
+        let ids = ["one", "two", "three", "four", "five"];
+        depot.refuse(&ids);
+        for (id, key) in ids.into_iter().zip(["p", "q", "p", "q", "p"]) {
+            let event = record(TOPIC, 0, &envelope(id));
+            cluster.produce(OutgoingRecord { key: Some(key.into()), ..event }).unwrap();
+        }
+        give_up(&cluster, app(&cluster, &depot)).await;
+        let refused = ProduceFault::Refused(crate::client_error::ClientErrorKind::TooLarge);
+        cluster.fail_produces(TOPIC, 1, refused);
+        let replay = Replay { letters_at_once, ..Replay::new().key_order(true) };
+        let report = kafka(&cluster).replay(replay).await.unwrap();
+        assert_eq!((report.replayed, report.failed.len(), report.not_reached.len()), (2, 1, 2), "{report}");
+        assert_eq!(open(&cluster).await, ["five", "one", "three"], "{letters_at_once} at once");
+        let sent = sent_back(&cluster, 5);
+        assert!(sent.iter().all(|record| record.key.as_deref() == Some(b"q")), "{sent:?}");
+        assert_eq!(report.accounted_for(), report.read);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_so_many_failures_nothing_more_goes_back_and_the_audit_has_each_of_them() {
+    for letters_at_once in [1, 3, 100] {
+        let (cluster, _) = with_letters(&["a", "b", "c", "d", "e", "f", "g", "h"]).await; // a, c, e, g lie before the others
+        let change = |letter: &DeadLetter, payload: &[u8]| match letter.event_id() {
+            "c" | "g" | "d" => Err("the patch does not fit".to_owned()),
+            _ => Ok(payload.to_vec()),
+        };
+        let replay = Replay { letters_at_once, ..Replay::new().transform(change).max_failures(2) };
+        let report = kafka(&cluster).replay(replay).await.unwrap();
+        let failed: Vec<&str> = report.failed.iter().map(|failed| &*failed.event_id).collect();
+        assert_eq!(failed, ["c", "g"], "{letters_at_once} at once: {report}");
+        let audit = audit(&cluster);
+        for id in ["c", "g"] {
+            let told = format!("redrive {id} failed: the patch does not fit");
+            assert!(audit.contains(&told), "{audit:?}");
+        }
+        assert_eq!(sent_back(&cluster, 8).len(), report.replayed as usize);
+        assert!(!open(&cluster).await.contains(&"a".to_owned()) && report.not_reached.len() >= 4, "{report}");
+        assert_eq!(report.accounted_for(), report.read);
+    }
+}

@@ -12,8 +12,10 @@ use crate::client_error::{ClientError, ClientErrorKind};
 /// A reader assigns partitions itself, but librdkafka wants a group's name for that; no member ever joins it.
 pub(super) const READER_GROUP: &str = "txova-kafka-reader";
 
-/// The least a batch of a transaction may hold.
-const TRANSACTION_BATCH_BYTES: usize = 128 * 1024;
+/// The least a batch of a transaction may hold, whatever its topics take.
+pub(super) const TRANSACTION_BATCH_BYTES: usize = 128 * 1024;
+/// As much as a topic takes unless its `max.message.bytes` was made smaller, with room for what is around the records.
+pub(super) const LARGE_BATCH_BYTES: usize = 900 * 1024;
 
 /// The checked properties.
 #[derive(Debug)]
@@ -99,7 +101,11 @@ impl Settings {
 
     /// A producer that writes in transactions, which only an idempotent one can. A record that waits longer than its
     /// transaction may take is of no use.
-    pub(super) fn transactional_producer(&self, transactions: &Transactions) -> ClientConfig {
+    pub(super) fn transactional_producer(
+        &self,
+        transactions: &Transactions,
+        batch_bytes: usize,
+    ) -> ClientConfig {
         let timeout_ms = transactions.timeout.as_millis().to_string();
         let mut config = self.with(&self.properties.producer);
         for name in ["acks", "request.required.acks", "message.timeout.ms", "socket.timeout.ms"] {
@@ -113,8 +119,8 @@ impl Settings {
         config.set("transaction.timeout.ms", &timeout_ms);
         config.set("transactional.id", &transactions.id);
         // What a transaction holds is sent in one go: in batches of the usual size it would be hundreds of requests.
-        let batch_bytes = config.get("batch.size").and_then(|bytes| bytes.parse().ok()).unwrap_or(0);
-        config.set("batch.size", TRANSACTION_BATCH_BYTES.max(batch_bytes).to_string());
+        let asked_bytes = config.get("batch.size").and_then(|bytes| bytes.parse().ok()).unwrap_or(0);
+        config.set("batch.size", batch_bytes.max(asked_bytes).to_string());
         config
     }
 

@@ -1,5 +1,6 @@
 //! Transactions under a name of their own, beside any consumer group. Every call blocks, on a thread of its own.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::super::{Commit, CommitError, Delivery, Ledger, LedgerEntry, LedgerError, Transactions};
-use super::config::Settings;
+use super::config::{LARGE_BATCH_BYTES, Settings, TRANSACTION_BATCH_BYTES};
 use super::own_thread;
 use super::transaction::{Ended, TransactionalProducer};
 use crate::client_error::{ClientError, ClientErrorKind};
@@ -21,23 +22,28 @@ pub(super) struct LibrdkafkaLedger {
     transactions: Transactions,
     /// `None` before the name is taken over, and once the producer is of no use any more.
     producer: Arc<Mutex<Option<TransactionalProducer>>>,
+    /// Large, until a topic takes none so large: a partition has one batch under way at a time, each a way to the broker
+    /// and back.
+    batch_bytes: Arc<AtomicUsize>,
 }
 
 impl LibrdkafkaLedger {
     pub(super) fn new(settings: &Arc<Settings>, name: &str) -> Self {
         let transactions = Transactions { id: name.to_owned(), timeout: LIMIT };
-        Self { settings: Arc::clone(settings), transactions, producer: Arc::default() }
+        let batch_bytes = Arc::new(LARGE_BATCH_BYTES.into());
+        Self { settings: Arc::clone(settings), transactions, producer: Arc::default(), batch_bytes }
     }
 }
 
 impl Ledger for LibrdkafkaLedger {
     fn take_over(&self) -> BoxFuture<'static, Result<(), ClientError>> {
         let (settings, slot) = (Arc::clone(&self.settings), Arc::clone(&self.producer));
-        let transactions = self.transactions.clone();
+        let (transactions, batch_bytes) =
+            (self.transactions.clone(), self.batch_bytes.load(Ordering::SeqCst));
         own_thread::call("txova-kafka-ledger", move || {
             let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
             *slot = None; // an epoch that is over cannot be gone on with
-            let producer = TransactionalProducer::open(&settings, &transactions)?;
+            let producer = TransactionalProducer::open(&settings, &transactions, batch_bytes)?;
             producer.take_over(LIMIT)?;
             *slot = Some(producer);
             Ok(())
@@ -47,6 +53,7 @@ impl Ledger for LibrdkafkaLedger {
 
     fn write(&self, entry: LedgerEntry) -> BoxFuture<'static, Result<Vec<Delivery>, LedgerError>> {
         let (id, slot) = (self.transactions.id.clone(), Arc::clone(&self.producer));
+        let batch_bytes = Arc::clone(&self.batch_bytes);
         let written = own_thread::call("txova-kafka-ledger", move || {
             let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
             let Some(producer) = slot.as_ref() else {
@@ -60,6 +67,15 @@ impl Ledger for LibrdkafkaLedger {
             let commit = Commit { entries: Vec::new(), records };
             let (result, is_broken) = match producer.transact(&commit, then, None) {
                 Ended::Committed(places) => (Ok(places), false),
+                // Perhaps only the batch was too large. Smaller ones are another producer's, and whether the name may
+                // still be taken for it is not known here.
+                Ended::Aborted(CommitError { error, refused: Some(_) })
+                    if error.kind == ClientErrorKind::TooLarge
+                        && batch_bytes.swap(TRANSACTION_BATCH_BYTES, Ordering::SeqCst)
+                            > TRANSACTION_BATCH_BYTES =>
+                {
+                    (Err(LedgerError::Unknown(error)), true)
+                }
                 Ended::Aborted(CommitError { error, refused: Some(at) }) => {
                     (Err(LedgerError::Refused(at, error)), false)
                 }

@@ -43,8 +43,13 @@ pub(super) enum Ended {
 
 impl TransactionalProducer {
     /// Connects to nothing yet.
-    pub(super) fn open(settings: &Settings, transactions: &Transactions) -> Result<Self, ClientError> {
-        let producer = LibrdkafkaProducer::open(&settings.transactional_producer(transactions), settings)?;
+    pub(super) fn open(
+        settings: &Settings,
+        transactions: &Transactions,
+        batch_bytes: usize,
+    ) -> Result<Self, ClientError> {
+        let config = settings.transactional_producer(transactions, batch_bytes);
+        let producer = LibrdkafkaProducer::open(&config, settings)?;
         let place = format!("transactional id {} at {}", transactions.id, settings.bootstrap);
         Ok(Self { producer, limit: transactions.timeout, place })
     }

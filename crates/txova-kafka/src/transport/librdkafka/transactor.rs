@@ -15,7 +15,7 @@ use tokio::sync::mpsc::{UnboundedSender, WeakUnboundedSender};
 
 use super::super::{Commit, CommitEntry, GroupEvent, Transactions};
 use super::committer::{Committed, native, place};
-use super::config::{Settings, check_name};
+use super::config::{Settings, TRANSACTION_BATCH_BYTES, check_name};
 use super::last_commit::once_stable;
 use super::member::{Owned, closed};
 use super::raw::Membership;
@@ -53,7 +53,7 @@ impl Transactor {
     ) -> Result<Self, ClientError> {
         check_name("the transactional id", &transactions.id)?;
         // Opened here so that a property it refuses is told where the member is joined.
-        let first = TransactionalProducer::open(settings, transactions)?;
+        let first = TransactionalProducer::open(settings, transactions, TRANSACTION_BATCH_BYTES)?;
         let (jobs, inbox) = mpsc::channel::<Job>();
         let mut thread = Thread {
             settings: Arc::clone(settings),
@@ -157,7 +157,7 @@ impl Thread {
         }
         let producer = match self.opened.take() {
             Some(opened) => opened,
-            None => TransactionalProducer::open(&self.settings, &self.transactions)?,
+            None => TransactionalProducer::open(&self.settings, &self.transactions, TRANSACTION_BATCH_BYTES)?,
         };
         if let Err(error) = producer.take_over(self.transactions.timeout) {
             if let Some(events) = self.events.upgrade() {
