@@ -213,7 +213,7 @@ fn failed(event: &Prepared, sent: usize, error: &PublishError) -> Failure {
 }
 
 fn outgoing(record: &EventRecord) -> OutgoingRecord {
-    let header = |(name, value): (&str, &[u8])| (name.to_owned(), Some(value.to_vec().into()));
+    let header = |(name, value): (&'static str, &[u8])| (name.into(), Some(value.to_vec().into()));
     OutgoingRecord {
         topic: record.topic.as_str().into(),
         key: Some(record.key.clone().into()),

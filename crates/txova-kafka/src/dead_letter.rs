@@ -184,7 +184,7 @@ pub(crate) fn outgoing(letter: &DeadLetter) -> OutgoingRecord {
         topic: record.topic.into(),
         key: Some(record.key.into()),
         value: Some(record.value.into()),
-        headers: headers.map(|(name, value)| (name.to_owned(), Some(Bytes::from(value)))).collect(),
+        headers: headers.map(|(name, value)| (name.into(), Some(Bytes::from(value)))).collect(),
         ..OutgoingRecord::default()
     }
 }

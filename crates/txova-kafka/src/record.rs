@@ -2,6 +2,7 @@
 
 mod readable_key;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
@@ -195,7 +196,7 @@ pub struct OutgoingRecord {
     /// The value's bytes; `None` is a tombstone.
     pub value: Option<Bytes>,
     /// Headers, in order.
-    pub headers: Vec<(String, Option<Bytes>)>,
+    pub headers: Vec<(Cow<'static, str>, Option<Bytes>)>,
     /// Milliseconds since the Unix epoch; `None` takes the time of sending.
     pub timestamp_ms: Option<i64>,
 }

@@ -151,8 +151,8 @@ pub(crate) fn hand_on(span: &Span, record: &mut OutgoingRecord) {
 /// Whatever the record said before, it says this now.
 fn mark(record: &mut OutgoingRecord, trace: &TraceContext) {
     let ours = [TraceContext::TRACEPARENT, TraceContext::TRACESTATE, TraceContext::BAGGAGE];
-    record.headers.retain(|(name, _)| !ours.contains(&name.as_str()));
-    record.headers.extend(trace.headers().map(|(name, value)| (name.to_owned(), Some(value.into()))));
+    record.headers.retain(|(name, _)| !ours.contains(&&**name));
+    record.headers.extend(trace.headers().map(|(name, value)| (name.into(), Some(value.into()))));
 }
 
 /// An attempt under way. Dropped before its end, by the time limit, a panic or a partition that was given back, its span

@@ -17,14 +17,14 @@ pub use crate::transport::Written;
 pub struct PublishError {
     kind: PublishErrorKind,
     written: Written,
-    place: Option<Place>,
-    message: String,
-    more: Option<Box<More>>,
+    told: Box<Told>,
 }
 
-/// What only some kinds have.
+/// Apart, so that the answer of a record that is written is small: every record under way has room for one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct More {
+struct Told {
+    place: Option<Place>,
+    message: String,
     size_bytes: Option<usize>,
     limit_bytes: Option<usize>,
     retry_after: Option<Duration>,
@@ -89,17 +89,15 @@ impl PublishError {
         place: Option<Place>,
         message: impl Into<String>,
     ) -> Self {
-        Self { kind, written: Written::No, place, message: message.into(), more: None }
+        let told = Told { place, message: message.into(), ..Told::default() };
+        Self { kind, written: Written::No, told: Box::new(told) }
     }
 
     pub(super) fn too_large(place: Place, size_bytes: usize, limit_bytes: usize) -> Self {
         let message =
             format!("the record has {size_bytes} bytes, publisher.max_message_bytes is {limit_bytes}");
-        let more = More { size_bytes: Some(size_bytes), limit_bytes: Some(limit_bytes), ..More::default() };
-        Self {
-            more: Some(Box::new(more)),
-            ..Self::unwritten(PublishErrorKind::TooLarge, Some(place), message)
-        }
+        Self::unwritten(PublishErrorKind::TooLarge, Some(place), message)
+            .of_size(size_bytes, Some(limit_bytes))
     }
 
     pub(super) fn circuit_open(place: Place, retry_after: Duration) -> Self {
@@ -107,11 +105,9 @@ impl PublishError {
             "the circuit is open, for no record gets through; again in {} ms",
             retry_after.as_millis()
         );
-        let more = More { retry_after: Some(retry_after), ..More::default() };
-        Self {
-            more: Some(Box::new(more)),
-            ..Self::unwritten(PublishErrorKind::CircuitOpen, Some(place), message)
-        }
+        let mut error = Self::unwritten(PublishErrorKind::CircuitOpen, Some(place), message);
+        error.told.retry_after = Some(retry_after);
+        error
     }
 
     /// One attempt publishes more than an attempt may.
@@ -122,11 +118,8 @@ impl PublishError {
             "the record has {size_bytes} bytes, the attempt has published {published_bytes} before it, and \
              publisher.buffer_bytes is {limit_bytes}"
         );
-        let more = More { size_bytes: Some(size_bytes), limit_bytes: Some(limit_bytes), ..More::default() };
-        Self {
-            more: Some(Box::new(more)),
-            ..Self::unwritten(PublishErrorKind::TooLarge, Some(place), message)
-        }
+        Self::unwritten(PublishErrorKind::TooLarge, Some(place), message)
+            .of_size(size_bytes, Some(limit_bytes))
     }
 
     /// The attempt that published it has ended.
@@ -158,15 +151,20 @@ impl PublishError {
             Client::Closed => Kind::Closed,
             _ => Kind::Failed,
         };
-        let mut answered = Self { kind, written, place: Some(place), message: error.message, more: None };
-        if kind == Kind::TooLarge {
-            answered.more.get_or_insert_default().size_bytes = Some(size_bytes);
-            answered.message += &format!(
-                "; the record has {size_bytes} bytes, and the batch it was in is more than the topic's \
-                 max.message.bytes"
-            );
+        let answered = Self { written, ..Self::unwritten(kind, Some(place), error.message) };
+        if kind != Kind::TooLarge {
+            return answered;
         }
-        answered
+        let mut too_large = answered.of_size(size_bytes, None);
+        too_large.told.message += &format!(
+            "; the record has {size_bytes} bytes, and the batch it was in is more than the topic's max.message.bytes"
+        );
+        too_large
+    }
+
+    fn of_size(mut self, size_bytes: usize, limit_bytes: Option<usize>) -> Self {
+        (self.told.size_bytes, self.told.limit_bytes) = (Some(size_bytes), limit_bytes);
+        self
     }
 
     /// What became of the dead letter of a refused record.
@@ -174,10 +172,10 @@ impl PublishError {
         match letter {
             Ok(place) => {
                 let Published { topic, partition, offset } = &place;
-                self.message += &format!("; it is kept as dead letter {topic}/{partition}/{offset}");
-                self.more.get_or_insert_default().dead_letter = Some(place);
+                self.told.message += &format!("; it is kept as dead letter {topic}/{partition}/{offset}");
+                self.told.dead_letter = Some(place);
             }
-            Err(error) => self.message += &format!("; nor was its dead letter written: {error}"),
+            Err(error) => self.told.message += &format!("; nor was its dead letter written: {error}"),
         }
         self
     }
@@ -207,39 +205,39 @@ impl PublishError {
 
     /// When to try again, where the publisher knows: with [`CircuitOpen`](PublishErrorKind::CircuitOpen).
     pub fn retry_after(&self) -> Option<Duration> {
-        self.more.as_ref()?.retry_after
+        self.told.retry_after
     }
 
     /// The record's size, with [`TooLarge`](PublishErrorKind::TooLarge): key, value and headers.
     pub fn size_bytes(&self) -> Option<usize> {
-        self.more.as_ref()?.size_bytes
+        self.told.size_bytes
     }
 
     /// The limit it is over, with [`TooLarge`](PublishErrorKind::TooLarge); `None` where it is the topic's own, which a
     /// broker does not tell.
     pub fn limit_bytes(&self) -> Option<usize> {
-        self.more.as_ref()?.limit_bytes
+        self.told.limit_bytes
     }
 
     /// Where the record is kept instead: on the dead-letter topic, because it was refused for good.
     pub fn dead_letter(&self) -> Option<&Published> {
-        self.more.as_ref()?.dead_letter.as_ref()
+        self.told.dead_letter.as_ref()
     }
 
     /// The record's key, which its text leaves out; `None` where there is none: the event never became a record, or the
     /// client ended without an answer.
     pub fn key(&self) -> Option<&[u8]> {
-        self.place.as_ref()?.key.as_deref()
+        self.told.place.as_ref()?.key.as_deref()
     }
 
     /// Empty where the event never became a record.
     pub(super) fn topic_name(&self) -> Arc<str> {
-        self.place.as_ref().map_or_else(|| "".into(), |place| place.topic.clone())
+        self.told.place.as_ref().map_or_else(|| "".into(), |place| place.topic.clone())
     }
 
     /// The topic the record was bound for; `None` where the event never became a record.
     pub fn topic(&self) -> Option<&str> {
-        self.place.as_ref().map(|place| &*place.topic)
+        self.told.place.as_ref().map(|place| &*place.topic)
     }
 }
 
@@ -247,10 +245,10 @@ impl PublishError {
 impl fmt::Display for PublishError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("cannot publish")?;
-        if let Some(place) = &self.place {
+        if let Some(place) = &self.told.place {
             write!(f, " to {}", place.topic)?;
         }
-        write!(f, ": {}", self.message)?;
+        write!(f, ": {}", self.told.message)?;
         match self.written {
             Written::No => Ok(()),
             Written::Maybe => f.write_str(" (the record may have been written)"),

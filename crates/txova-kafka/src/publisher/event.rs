@@ -38,11 +38,11 @@ fn record_of<E: ToRecord + ?Sized>(source: &str, event: &E) -> Result<OutgoingRe
     let mut event = event
         .to_record(&origin)
         .map_err(|error| PublishError::unwritten(PublishErrorKind::InvalidEvent, None, error.to_string()))?;
-    let of_event = event.take_headers().map(|(name, value)| (name.to_owned(), Some(Bytes::from(value))));
+    let of_event = event.take_headers().map(|(name, value)| (name.into(), Some(Bytes::from(value))));
     let of_trace = context
         .iter()
         .filter_map(Context::trace)
-        .flat_map(|trace| trace.headers().map(|(name, value)| (name.to_owned(), Some(Bytes::from(value)))));
+        .flat_map(|trace| trace.headers().map(|(name, value)| (name.into(), Some(Bytes::from(value)))));
     let headers = of_event.into_iter().chain(of_trace).collect();
     Ok(OutgoingRecord {
         topic: event.topic.into(),

@@ -23,7 +23,11 @@ pub(super) struct Metrics {
     waiting: Gauge,
     breaker: Gauge,
     opened: Counter,
-    topics: HashMap<Arc<str>, Topic>,
+    topics: Vec<Topic>,
+    /// Where a topic is in `topics`.
+    places: HashMap<Arc<str>, usize>,
+    /// The place of the topic asked for last: mostly it is the next one, too.
+    last: usize,
     other: Arc<str>,
 }
 
@@ -42,7 +46,9 @@ impl Metrics {
             waiting: namespace.gauge(&WAITING_CALLS, &[source]),
             breaker: namespace.gauge(&PUBLISHER_BREAKER, &[source]),
             opened: namespace.counter(&PUBLISHER_BREAKER_OPENED, &[source]),
-            topics: HashMap::new(),
+            topics: Vec::new(),
+            places: HashMap::new(),
+            last: 0,
             other: Arc::from("other"),
             namespace,
         }
@@ -87,17 +93,25 @@ impl Metrics {
     }
 
     fn topic(&mut self, name: &Arc<str>) -> &Topic {
-        let is_known = self.topics.contains_key(name);
-        let name = if is_known || self.topics.len() < MOST_TOPICS { name } else { &self.other };
-        if !is_known && !self.topics.contains_key(name) {
-            let topic = Topic {
+        if self.topics.get(self.last).is_none_or(|topic| topic.label != *name) {
+            self.last = self.place(name);
+        }
+        &self.topics[self.last]
+    }
+
+    fn place(&mut self, name: &Arc<str>) -> usize {
+        if let Some(place) = self.places.get(name) {
+            return *place;
+        }
+        let name = if self.topics.len() < MOST_TOPICS { name } else { &self.other };
+        *self.places.entry(name.clone()).or_insert_with(|| {
+            self.topics.push(Topic {
                 label: name.clone(),
                 produced: self.namespace.counter(&PRODUCED, &[name]),
                 errors: self.namespace.counter(&PRODUCE_ERRORS, &[name]),
                 seconds: self.namespace.histogram(&PUBLISH_SECONDS, &[name]),
-            };
-            self.topics.insert(name.clone(), topic);
-        }
-        &self.topics[name]
+            });
+            self.topics.len() - 1
+        })
     }
 }

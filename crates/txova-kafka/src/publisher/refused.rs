@@ -44,7 +44,7 @@ impl Letters {
         letter.original_timestamp = record.timestamp_ms.and_then(Time::from_unix_ms);
         let headers = record.headers.into_iter();
         letter.original_headers =
-            headers.map(|(name, value)| (name, value.map(|value| value.to_vec()))).collect();
+            headers.map(|(name, value)| (name.into_owned(), value.map(|value| value.to_vec()))).collect();
         letter.error_class = Some("refused".to_owned());
         letter.service = Some(self.service.to_string());
         letter.library_version = Some(LIBRARY_VERSION.to_owned());

@@ -220,9 +220,10 @@ impl Run {
         let is_ours = |name: &str| redrive::ALL.contains(&name);
         let hashes = [redrive::ORIGINAL_SHA256, redrive::CHANGED_SHA256];
         let kept = record.headers.iter().filter(|(name, _)| !is_ours(name) || hashes.contains(name));
-        let mut headers: Vec<_> =
-            kept.map(|(name, value)| (name.to_owned(), value.map(|value| value.to_vec().into()))).collect();
-        let mut add = |name: &str, value: String| headers.push((name.to_owned(), Some(value.into())));
+        let mut headers: Vec<_> = kept
+            .map(|(name, value)| (name.to_owned().into(), value.map(|value| value.to_vec().into())))
+            .collect();
+        let mut add = |name: &'static str, value: String| headers.push((name.into(), Some(value.into())));
         add(redrive::GROUP, pick.group.to_string());
         add(redrive::COUNT, (letter.redrive_count + 1).to_string());
         add(redrive::ENTRY, pick.place.to_string());

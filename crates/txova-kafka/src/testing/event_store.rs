@@ -1,6 +1,7 @@
 //! Events kept in memory, in order: looked up, compared with what was expected, replayed. It must never know the cluster
 //! they came from, nor change what it holds.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::Arc;
@@ -59,7 +60,7 @@ pub struct StoredEvent {
     /// The record's value; `None` is a tombstone.
     pub value: Option<Bytes>,
     /// Headers, in order.
-    pub headers: Vec<(String, Option<Bytes>)>,
+    pub headers: Vec<(Cow<'static, str>, Option<Bytes>)>,
     /// The event, where the record is one.
     pub envelope: Option<RawEnvelope>,
 }
@@ -79,7 +80,7 @@ impl EventStore {
         let origin = Origin { source: SOURCE, context: None, now: Time::now() };
         let record = event.to_record(&origin)?;
         let headers =
-            record.headers().map(|(name, value)| (name.to_owned(), Some(Bytes::copy_from_slice(value))));
+            record.headers().map(|(name, value)| (name.into(), Some(Bytes::copy_from_slice(value))));
         Ok(self.push(StoredEvent {
             topic: record.topic.as_str().into(),
             place: None,
@@ -158,7 +159,7 @@ impl StoredEvent {
             headers: record
                 .headers
                 .iter()
-                .map(|(name, value)| (name.to_owned(), value.map(Bytes::copy_from_slice)))
+                .map(|(name, value)| (name.to_owned().into(), value.map(Bytes::copy_from_slice)))
                 .collect(),
             envelope: record.value.as_deref().and_then(|value| RawEnvelope::decode(value).ok()),
         }

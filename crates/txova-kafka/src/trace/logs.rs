@@ -88,7 +88,7 @@ fn record(value: &str) -> OutgoingRecord {
         topic: TOPIC.into(),
         key: Some(PHONE.into()),
         value: Some(value.to_owned().into()),
-        headers: vec![("phone".to_owned(), Some(PHONE.into()))],
+        headers: vec![("phone".into(), Some(PHONE.into()))],
         ..OutgoingRecord::default()
     }
 }

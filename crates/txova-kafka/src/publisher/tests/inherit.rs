@@ -61,7 +61,7 @@ async fn an_event_published_in_a_handler_inherits_correlation_cause_and_trace_by
             topic: "txova.rides.v1".into(),
             key: Some(ride_id.to_string().into()),
             value: Some(value.into()),
-            headers: headers.map(|(name, value)| (name.to_owned(), Some(value.into()))).into(),
+            headers: headers.map(|(name, value)| (name.into(), Some(value.into()))).into(),
             ..OutgoingRecord::default()
         })
         .unwrap();

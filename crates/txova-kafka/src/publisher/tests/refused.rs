@@ -20,7 +20,7 @@ async fn a_record_refused_for_good_is_kept_as_it_was_with_the_reason_and_the_cal
     for (number, kind) in [ClientErrorKind::TooLarge, ClientErrorKind::InvalidRecord].into_iter().enumerate()
     {
         cluster.fail_produces(TOPIC, 1, ProduceFault::Refused(kind));
-        let headers = vec![("a".to_owned(), Some("1".into()))];
+        let headers = vec![("a".into(), Some("1".into()))];
         let sent = OutgoingRecord { headers, ..record("no event") };
         let error = publisher.publish_record(sent).await.unwrap_err();
         assert_eq!((error.written(), error.is_retriable()), (Written::No, false), "{kind:?}");

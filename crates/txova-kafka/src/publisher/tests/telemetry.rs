@@ -53,7 +53,7 @@ async fn a_publish_is_a_span_of_the_messaging_conventions_without_key_or_payload
     let _guard = tracing::subscriber::set_default(spans.clone());
     let cluster = cluster();
     let publisher = publisher(&cluster, |_| {});
-    let headers = vec![("event_id".to_owned(), Some("event-1".into()))];
+    let headers = vec![("event_id".into(), Some("event-1".into()))];
     let personal = OutgoingRecord { headers, key: Some("+258841234567".into()), ..record("secret text") };
     publisher.publish_record(personal).await.unwrap();
     cluster.fail_produces(TOPIC, 1, ProduceFault::Refused(ClientErrorKind::Authorization));

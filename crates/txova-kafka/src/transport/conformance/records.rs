@@ -41,8 +41,9 @@ pub(super) async fn odd_records_arrive_as_they_were_sent(bench: &dyn Bench) {
     let topic = bench.topic(1).await;
     let record =
         |key: Option<&'static str>, value: Option<&'static str>, headers: &[(&str, Option<&'static str>)]| {
-            let header =
-                |(name, value): &(&str, Option<&'static str>)| ((*name).to_owned(), value.map(Bytes::from));
+            let header = |(name, value): &(&str, Option<&'static str>)| {
+                ((*name).to_owned().into(), value.map(Bytes::from))
+            };
             OutgoingRecord {
                 topic: (&*topic).into(),
                 partition: Some(0),
@@ -63,8 +64,7 @@ pub(super) async fn odd_records_arrive_as_they_were_sent(bench: &dyn Bench) {
     let mut member = Probe::join(bench.transport(), options(&bench.group(), &topic));
     member.until("the odd records", |member| member.seen.len() >= odd.len()).await;
     for ((_, got), sent) in member.seen.iter().zip(&odd) {
-        let headers: Vec<_> =
-            sent.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref())).collect();
+        let headers: Vec<_> = sent.headers.iter().map(|(name, value)| (&**name, value.as_deref())).collect();
         assert_eq!((&got.key, &got.value), (&sent.key, &sent.value));
         assert_eq!(got.headers.iter().collect::<Vec<_>>(), headers);
         assert_eq!(got.timestamp_ms, sent.timestamp_ms);

@@ -1,80 +1,97 @@
-//! Counts the records that have no answer yet, so that a flush waits for those handed over before it and for no later
-//! ones. Knows nothing of Kafka.
+//! What is kept of the records that have no answer yet, by number, so that a flush waits for those handed over before it
+//! and for no later ones. A record costs a lock at each end and no allocation. Knows nothing of Kafka.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::Notify;
+use slab::Slab;
+use tokio::sync::oneshot;
 
-/// The records sent between two flushes.
-#[derive(Debug, Default)]
-struct Age {
-    open: AtomicUsize,
-    done: Notify,
+/// All records that have no answer yet, with `T` for each.
+pub(super) struct Deliveries<T> {
+    state: Mutex<State<T>>,
 }
 
-/// One record that has no answer yet; dropping it is the answer.
-#[derive(Debug)]
-pub(super) struct Open(Arc<Age>);
-
-impl Drop for Open {
-    fn drop(&mut self) {
-        if self.0.open.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.0.done.notify_waiters();
-        }
-    }
+struct State<T> {
+    /// With how many flushes had begun before it.
+    open: Slab<(u64, T)>,
+    flushes_begun: u64,
+    /// Those that still wait.
+    flushes: Vec<Flush>,
 }
 
-/// All records that have no answer yet, by age; the last age is open for new records.
-#[derive(Debug)]
-pub(super) struct Deliveries {
-    ages: Mutex<Vec<Arc<Age>>>,
+struct Flush {
+    number: u64,
+    /// Records it waits for.
+    left: usize,
+    _done: Done,
 }
 
-impl Default for Deliveries {
+/// Dropped, it is told.
+type Done = oneshot::Sender<()>;
+
+/// The flushes that waited for a record last. Dropped when its answer has reached everybody, it lets them end.
+#[must_use = "a flush ends behind the answers it waits for"]
+pub(super) struct Ending {
+    _over: Vec<Flush>,
+}
+
+impl<T> Default for Deliveries<T> {
     fn default() -> Self {
-        Self { ages: Mutex::new(vec![Arc::default()]) }
+        Self { state: Mutex::new(State { open: Slab::new(), flushes_begun: 0, flushes: Vec::new() }) }
     }
 }
 
-impl Deliveries {
-    /// Counts one more. True where it is the only one.
-    pub(super) fn open(&self) -> (Open, bool) {
-        let ages = self.ages.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_lone = ages.iter().all(|age| age.open.load(Ordering::SeqCst) == 0);
-        let age = ages.last().cloned().unwrap_or_default();
-        age.open.fetch_add(1, Ordering::SeqCst);
-        (Open(age), is_lone)
+impl<T> fmt::Debug for Deliveries<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deliveries").field("count", &self.count()).finish_non_exhaustive()
+    }
+}
+
+impl<T> Deliveries<T> {
+    /// Keeps what belongs to a record; its number, and true where it is the only one.
+    pub(super) fn open(&self, kept: T) -> (usize, bool) {
+        let mut state = self.lock();
+        let is_lone = state.open.is_empty();
+        let begun = state.flushes_begun;
+        (state.open.insert((begun, kept)), is_lone)
+    }
+
+    /// The record of that number has its answer. `None` where there is none of that number.
+    pub(super) fn close(&self, number: usize) -> Option<(T, Ending)> {
+        let mut state = self.lock();
+        let (begun, kept) = state.open.try_remove(number)?;
+        if state.flushes.is_empty() {
+            return Some((kept, Ending { _over: Vec::new() }));
+        }
+        for flush in state.flushes.iter_mut().filter(|flush| flush.number > begun) {
+            flush.left -= 1;
+        }
+        let _over = state.flushes.extract_if(.., |flush| flush.left == 0).collect();
+        Some((kept, Ending { _over }))
     }
 
     /// How many have no answer yet.
     pub(super) fn count(&self) -> usize {
-        let ages = self.ages.lock().unwrap_or_else(PoisonError::into_inner);
-        ages.iter().map(|age| age.open.load(Ordering::SeqCst)).sum()
+        self.lock().open.len()
     }
 
     /// Waits until all that were opened before this call are answered. Cancelling it loses nothing.
-    pub(super) fn answered(&self) -> impl Future<Output = ()> + Send + use<> {
-        let before: Vec<Arc<Age>> = {
-            let mut ages = self.ages.lock().unwrap_or_else(PoisonError::into_inner);
-            ages.retain(|age| age.open.load(Ordering::SeqCst) > 0);
-            let before = ages.clone();
-            ages.push(Arc::default());
-            before
-        };
-        async move {
-            for age in before {
-                loop {
-                    let done = age.done.notified();
-                    tokio::pin!(done);
-                    done.as_mut().enable(); // from here on no wake-up is missed
-                    if age.open.load(Ordering::SeqCst) == 0 {
-                        break;
-                    }
-                    done.await;
-                }
-            }
+    pub(super) fn answered(&self) -> impl Future<Output = ()> + Send + use<T> {
+        let (done, told) = oneshot::channel();
+        let mut state = self.lock();
+        state.flushes_begun += 1;
+        let (number, left) = (state.flushes_begun, state.open.len());
+        if left > 0 {
+            state.flushes.push(Flush { number, left, _done: done });
         }
+        async move {
+            told.await.ok();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -87,17 +104,33 @@ mod tests {
     #[test]
     fn a_flush_waits_for_what_came_before_it_and_for_nothing_later() {
         let deliveries = Deliveries::default();
-        let (before, is_lone) = deliveries.open();
+        let (before, is_lone) = deliveries.open("before");
         assert!(is_lone);
-        let flush = deliveries.answered();
-        let mut flush = std::pin::pin!(flush);
-        let (later, is_lone) = deliveries.open();
+        let mut flush = std::pin::pin!(deliveries.answered());
+        let (later, is_lone) = deliveries.open("later");
         assert!(!is_lone);
         assert_eq!(flush.as_mut().now_or_never(), None, "one before it is open");
-        drop(before);
-        assert_eq!(flush.as_mut().now_or_never(), Some(()));
-        assert_eq!(deliveries.count(), 1);
-        drop(later);
+        let (kept, ending) = deliveries.close(before).unwrap();
+        assert_eq!((kept, flush.as_mut().now_or_never()), ("before", None), "its answer is on its way");
+        drop(ending);
+        assert_eq!((flush.as_mut().now_or_never(), deliveries.count()), (Some(()), 1));
+        assert_eq!(deliveries.close(later).map(|(kept, _)| kept), Some("later"));
         assert_eq!(deliveries.count(), 0);
+    }
+
+    #[test]
+    fn each_flush_ends_with_the_last_of_its_own_and_one_that_nobody_awaits_holds_nothing() {
+        let deliveries = Deliveries::default();
+        assert_eq!(deliveries.answered().now_or_never(), Some(()), "nothing is open");
+        let (first, _) = deliveries.open(1);
+        let mut early = std::pin::pin!(deliveries.answered());
+        let (second, _) = deliveries.open(2);
+        let mut late = std::pin::pin!(deliveries.answered());
+        drop(deliveries.answered());
+        drop(deliveries.close(second));
+        assert_eq!((early.as_mut().now_or_never(), late.as_mut().now_or_never()), (None, None));
+        drop(deliveries.close(first));
+        assert_eq!((early.now_or_never(), late.now_or_never()), (Some(()), Some(())));
+        assert!(deliveries.lock().flushes.is_empty());
     }
 }

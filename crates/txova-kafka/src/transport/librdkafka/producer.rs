@@ -22,7 +22,7 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer as _, ProducerContext
 
 use super::super::{Delivery, DeliveryCallback, NotTaken, Producer, Trouble, Undelivered, Written};
 use super::config::{Settings, refused};
-use super::deliveries::{Deliveries, Open};
+use super::deliveries::Deliveries;
 use super::lone::Lone;
 use super::sent_again::SentAgain;
 use super::{context, errors, metadata_calls, own_thread, raw};
@@ -41,7 +41,7 @@ pub(super) type Client = BaseProducer<Answers>;
 pub(super) struct LibrdkafkaProducer {
     client: Arc<Client>,
     dropped: Arc<AtomicBool>,
-    deliveries: Arc<Deliveries>,
+    deliveries: Arc<Deliveries<Handed>>,
     brokers: String,
     /// Only where records wait for others.
     lone: Option<Lone>,
@@ -69,10 +69,16 @@ impl LibrdkafkaProducer {
     pub(super) fn open(config: &ClientConfig, settings: &Settings) -> Result<Self, ClientError> {
         let is_idempotent = config.get("enable.idempotence") == Some("true");
         let is_encrypted = config.get("security.protocol").is_some_and(|protocol| protocol.contains("ssl"));
-        let answers = Answers { is_idempotent, is_encrypted, ..Answers::default() };
+        let deliveries = Arc::new(Deliveries::default());
+        let answers = Answers {
+            is_idempotent,
+            is_encrypted,
+            deliveries: Arc::clone(&deliveries),
+            sent_again: SentAgain::default(),
+            last_trouble: Mutex::default(),
+        };
         let client: Client = config.create_with_context(answers).map_err(refused)?;
         let (client, dropped) = (Arc::new(client), Arc::new(AtomicBool::new(false)));
-        let deliveries = Arc::new(Deliveries::default());
         let (polled, ended, open) = (Arc::clone(&client), Arc::clone(&dropped), Arc::clone(&deliveries));
         own_thread::start("txova-kafka-produce", move || {
             while !ended.load(Ordering::SeqCst) {
@@ -120,17 +126,17 @@ impl Producer for LibrdkafkaProducer {
         for (key, value) in &record.headers {
             headers = headers.insert(Header { key, value: value.as_deref() });
         }
-        let since = Instant::now();
-        let (open, is_lone) = self.deliveries.open();
-        let pending = Box::new(Pending::new(done, since, open));
-        let mut native = BaseRecord::with_opaque_to(&record.topic, pending).headers(headers);
+        let (number, is_lone) = self.deliveries.open(Handed { done, since: Instant::now() });
+        let mut native = BaseRecord::with_opaque_to(&record.topic, number).headers(headers);
         native.partition = record.partition;
         native.key = record.key.as_deref();
         native.payload = record.value.as_deref();
         native.timestamp = record.timestamp_ms;
-        let sent = self.client.send(native).map_err(|(error, native)| {
+        let sent = self.client.send(native).map_err(|(error, _)| {
             let error = self.not_taken(&error, record);
-            NotTaken { error, done: native.delivery_opaque.into_inner().done }
+            let (handed, _) =
+                self.deliveries.close(number).expect("invariant: what was not taken has no answer");
+            NotTaken { error, done: handed.done }
         });
         if let Some(lone) = self.lone.as_ref().filter(|_| is_lone) {
             lone.send_now();
@@ -275,37 +281,24 @@ fn copy(message: &BorrowedMessage<'_>) -> OutgoingRecord {
         key: message.key().map(Bytes::copy_from_slice),
         value: message.payload().map(Bytes::copy_from_slice),
         headers: headers
-            .map(|(name, value)| (name.into_owned(), value.map(Bytes::copy_from_slice)))
+            .map(|(name, value)| (name.into_owned().into(), value.map(Bytes::copy_from_slice)))
             .collect(),
         timestamp_ms: message.timestamp().to_millis(),
     }
 }
 
-/// A record that has no answer yet. In a lock, which costs nothing, because the client's type asks for what threads
-/// could look at together.
-pub(super) struct Pending(Mutex<Handed>);
-
+/// What is kept of a record that has no answer yet: the client is given its number.
 struct Handed {
     done: DeliveryCallback,
     since: Instant,
-    _open: Open,
-}
-
-impl Pending {
-    fn new(done: DeliveryCallback, since: Instant, open: Open) -> Self {
-        Self(Mutex::new(Handed { done, since, _open: open }))
-    }
-
-    fn into_inner(self) -> Handed {
-        self.0.into_inner().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// Calls back with the answers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Answers {
     is_idempotent: bool,
     is_encrypted: bool,
+    deliveries: Arc<Deliveries<Handed>>,
     sent_again: SentAgain,
     last_trouble: Mutex<Option<Trouble>>,
 }
@@ -375,10 +368,13 @@ impl ClientContext for Answers {
 }
 
 impl ProducerContext for Answers {
-    type DeliveryOpaque = Box<Pending>;
+    type DeliveryOpaque = usize;
 
-    fn delivery(&self, result: &DeliveryResult<'_>, pending: Self::DeliveryOpaque) {
-        let Handed { done, since, _open } = pending.into_inner();
+    fn delivery(&self, result: &DeliveryResult<'_>, number: usize) {
+        let Some((Handed { done, since }, _ending)) = self.deliveries.close(number) else {
+            tracing::error!(target: "txova_kafka::client", number, "an answer for a record that has none to come");
+            return;
+        };
         let answer = match result {
             Ok(message) => Ok(Delivery { partition: message.partition(), offset: message.offset() }),
             Err((error, message)) => Err(self.undelivered(error, message, since)),

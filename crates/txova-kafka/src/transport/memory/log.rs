@@ -35,7 +35,7 @@ impl Log {
     /// Writes a record; answers its offset.
     pub(super) fn append(&mut self, record: &OutgoingRecord, now_ms: i64) -> i64 {
         let offset = self.end;
-        let headers = record.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref()));
+        let headers = record.headers.iter().map(|(name, value)| (&**name, value.as_deref()));
         self.records.push_back(Record::copy_from(
             offset,
             Some(record.timestamp_ms.unwrap_or(now_ms)),

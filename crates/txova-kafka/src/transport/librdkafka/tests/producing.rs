@@ -52,7 +52,7 @@ async fn what_the_client_would_change_without_a_word_is_refused() {
     assert_eq!(kind(OutgoingRecord { timestamp_ms: Some(0), ..good() }), ClientErrorKind::InvalidRecord);
     assert_eq!(kind(OutgoingRecord { partition: Some(-1), ..good() }), ClientErrorKind::InvalidRecord);
     assert_eq!(kind(OutgoingRecord { topic: "a\0b".into(), ..good() }), ClientErrorKind::InvalidRecord);
-    let headers = vec![("a\0b".to_owned(), None)];
+    let headers = vec![("a\0b".into(), None)];
     assert_eq!(kind(OutgoingRecord { headers, ..good() }), ClientErrorKind::InvalidRecord);
 }
 
@@ -63,10 +63,10 @@ async fn a_record_comes_back_byte_for_byte() {
     let producer = client.producer().unwrap();
     let bytes = |text: &'static str| Some(Bytes::from_static(text.as_bytes()));
     let headers = vec![
-        ("a".to_owned(), bytes("1")),
-        ("b".to_owned(), None),
-        ("a".to_owned(), bytes("")),
-        (String::new(), bytes("unnamed")),
+        ("a".into(), bytes("1")),
+        ("b".into(), None),
+        ("a".into(), bytes("")),
+        ("".into(), bytes("unnamed")),
     ];
     let shapes = [
         OutgoingRecord {
@@ -86,7 +86,7 @@ async fn a_record_comes_back_byte_for_byte() {
     let mut member = Member::join(&client, options("g", "orders"));
     member.assigned().await;
     for (shape, (_, _, record)) in shapes.iter().zip(member.records(3).await) {
-        let headers = shape.headers.iter().map(|(name, value)| (name.as_str(), value.as_deref()));
+        let headers = shape.headers.iter().map(|(name, value)| (&**name, value.as_deref()));
         let (key, value) = (shape.key.as_deref(), shape.value.as_deref());
         assert_eq!(record, Record::copy_from(record.offset, shape.timestamp_ms, key, value, headers));
     }
