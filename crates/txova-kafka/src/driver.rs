@@ -38,7 +38,7 @@ use self::clock::Clock;
 use self::follow::Following;
 use self::handlers::Handlers;
 pub(crate) use self::handlers::guarded;
-use self::intake::Held;
+use self::intake::Intake;
 use self::mutation::{Mutation, broken};
 use self::outputs::Outputs;
 
@@ -157,7 +157,7 @@ pub(crate) struct Driver {
     control: mpsc::UnboundedReceiver<Control>,
     done: mpsc::UnboundedReceiver<Done>,
     done_sender: mpsc::UnboundedSender<Done>,
-    held: Option<Held>,
+    intake: Intake,
     commit: Option<Answer>,
     close: Option<Answer>,
     assigned: BTreeMap<TopicPartition, Assigned>,
@@ -196,7 +196,7 @@ impl Driver {
             control,
             done,
             done_sender,
-            held: None,
+            intake: Intake::default(),
             commit: None,
             close: None,
             assigned: BTreeMap::new(),
@@ -224,8 +224,8 @@ impl Driver {
     pub(crate) async fn run(mut self) -> Ended {
         loop {
             self.feed();
-            // Acting can make room for what is held, and nothing else would say so.
-            let more = self.act() || self.held.as_ref().is_some_and(|held| held.fits(&self.engine));
+            // Acting can make room for what waits, and nothing else would say so.
+            let more = self.act() || self.intake.fits(&self.engine);
             if self.engine.stop_reason().is_some() && !std::mem::replace(&mut self.stopping, true) {
                 self.begin_close(self.settings.shutdown_timeout);
                 continue; // where nothing runs, closing is an action already, and no input would come
@@ -240,7 +240,8 @@ impl Driver {
 
     async fn next_input(&mut self, more: bool) {
         let wake_at = self.engine.wake_at().map(|at| self.clock.instant(at));
-        let wants_batch = self.held.is_none() && self.engine.has_room(0) && !self.closing && !more;
+        let most_bytes = self.settings.engine.max_in_flight_bytes;
+        let wants_batch = self.intake.is_open(&self.engine, most_bytes) && !self.closing && !more;
         tokio::select! {
             biased;
             event = self.member.events.recv(), if !self.left => self.event(event),
@@ -254,7 +255,7 @@ impl Driver {
                 self.trouble = None;
                 let newest = self.assigned.get(&batch.partition).map(|assigned| assigned.epoch);
                 let newest = newest.filter(|_| broken(Mutation::MixesEpochs));
-                self.held = Some(Held::new(Batch { epoch: newest.unwrap_or(batch.epoch), ..batch }));
+                self.intake.put(Batch { epoch: newest.unwrap_or(batch.epoch), ..batch });
             }
             () = sleep_until(wake_at.unwrap_or_else(tokio::time::Instant::now)),
                 if wake_at.is_some() && !broken(Mutation::NeverWakes) => {}
@@ -263,12 +264,8 @@ impl Driver {
 
     /// Offers what was fetched until there is no room.
     fn feed(&mut self) {
-        let Some(mut held) = self.held.take() else { return };
-        match held.feed(&mut self.engine, &self.handlers, self.clock.now()) {
-            intake::Fed::All => {}
-            intake::Fed::NoRoom if broken(Mutation::DropsHeldRecords) => {}
-            intake::Fed::NoRoom => self.held = Some(held),
-            intake::Fed::WentBack(reason) => self.engine.stop(reason),
+        if let Some(reason) = self.intake.feed(&mut self.engine, &self.handlers, self.clock.now()) {
+            self.engine.stop(reason);
         }
     }
 
@@ -328,7 +325,7 @@ impl Driver {
             info!(timeout_ms = timeout.as_millis() as u64, "closing");
         }
         self.closing = true;
-        self.held = None;
+        self.intake = Intake::default();
         self.cancel_all();
         self.engine.close(deadline);
     }

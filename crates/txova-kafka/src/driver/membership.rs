@@ -20,6 +20,7 @@ impl Driver {
                 self.assignments += 1;
                 self.trouble = None;
                 for assignment in &partitions {
+                    self.intake.forget(&assignment.partition);
                     let assigned = Assigned { epoch, token: CancellationToken::new() };
                     if let Some(before) = self.assigned.insert(assignment.partition.clone(), assigned) {
                         before.token.cancel(); // nobody said that it was over
@@ -111,6 +112,7 @@ impl Driver {
 
     fn forget(&mut self, partitions: &[TopicPartition]) {
         for partition in partitions {
+            self.intake.forget(partition);
             self.follow_over(partition);
             if let Some(assigned) = self.assigned.remove(partition).filter(|_| !broken(Mutation::NeverTells))
             {

@@ -206,6 +206,26 @@ impl<R: Clone> Engine<R> {
                 && self.bytes + bytes <= self.settings.max_in_flight_bytes)
     }
 
+    /// Whether a partition holds its fair share: what more there is of it must wait, so that the others have theirs.
+    pub(crate) fn is_over_share(&self, name: &TopicPartition) -> bool {
+        let partition = self.by_name.get(name).and_then(|slot| self.partitions.get(*slot));
+        partition.is_some_and(|partition| partition.over_share)
+    }
+
+    /// As [`Self::is_over_share`], of the partition that was offered a record last.
+    pub(crate) fn last_is_over_share(&self) -> bool {
+        self.partitions.get(self.last_offered).is_some_and(|partition| partition.over_share)
+    }
+
+    /// Records of it wait outside, or do no more: as long as they do, no others are fetched.
+    pub(crate) fn set_aside(&mut self, name: &TopicPartition, is_set_aside: bool) {
+        let Some(&slot) = self.by_name.get(name) else { return };
+        if let Some(partition) = self.partitions.get_mut(slot) {
+            partition.is_set_aside = is_set_aside;
+        }
+        self.update_pause(slot);
+    }
+
     /// A partition that holds its fair share pauses, and goes on at half of it: one that is slow or stuck must not take
     /// the room of all others.
     pub(super) fn update_pause(&mut self, slot: usize) {
@@ -215,6 +235,7 @@ impl<R: Clone> Engine<R> {
         let max_window = self.settings.max_window;
         let Some(partition) = self.partitions.get_mut(slot) else { return };
         let (records, bytes, span) = (partition.records, partition.bytes, partition.window.span());
+        let had_share = partition.over_share;
         if records >= share_records || bytes >= share_bytes {
             partition.over_share = true;
         } else if records <= share_records / 2 && bytes <= share_bytes / 2 {
@@ -227,14 +248,18 @@ impl<R: Clone> Engine<R> {
         }
         // A map can be full of what was restored and not fetched again: with nothing under way only intake shrinks it.
         let map_full = partition.map_full && records > 0;
-        let is_full = partition.over_share || partition.over_window || map_full;
+        let is_full = partition.over_share || partition.over_window || map_full || partition.is_set_aside;
         let pause = is_full || partition.pinned.is_some() || partition.by_operator;
         let keep = partition.draining || !pause && broken(Mutation::NeverResumes);
-        if pause != partition.paused && !keep {
+        let has_share_now = partition.over_share && !had_share;
+        let changes = pause != partition.paused && !keep;
+        if changes {
             partition.paused = pause;
             let name = partition.name.clone();
-            self.hurry_batches(slot);
             self.actions.push_back(if pause { Action::Pause(name) } else { Action::Resume(name) });
+        }
+        if changes || has_share_now {
+            self.hurry_batches(slot);
         }
     }
 

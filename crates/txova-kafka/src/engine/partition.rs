@@ -46,6 +46,8 @@ pub(super) struct Partition {
     /// An operator has paused it.
     pub by_operator: bool,
     pub over_share: bool,
+    /// More of it was fetched than its share, and waits outside.
+    pub is_set_aside: bool,
     pub over_window: bool,
     pub map_full: bool,
     /// What is done before this offset was told by a commit, if it lies above the commit's own offset.
@@ -106,6 +108,7 @@ impl Partition {
             paused: false,
             by_operator: false,
             over_share: false,
+            is_set_aside: false,
             over_window: false,
             map_full: false,
             told_to,

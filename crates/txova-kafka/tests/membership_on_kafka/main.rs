@@ -176,6 +176,13 @@ impl Running {
         self.status().await.engine.partitions.len() == partitions
     }
 
+    /// Handlers that run, and records that are not settled, of a topic.
+    async fn in_hand(&self, topic: &str) -> (usize, usize) {
+        let partitions = self.status().await.engine.partitions;
+        let of_topic = partitions.iter().filter(|it| it.partition.topic.as_ref() == topic);
+        of_topic.fold((0, 0), |all, it| (all.0 + it.running, all.1 + it.in_flight_records))
+    }
+
     async fn close(self) {
         assert!(self.handle.close(WAIT).await);
         let report = self.run.await.unwrap().unwrap();

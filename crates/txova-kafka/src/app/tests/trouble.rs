@@ -138,3 +138,42 @@ async fn what_found_no_room_is_taken_when_a_partition_that_goes_makes_some() {
     assert!(seen.all().contains(&"next of 1".to_owned()));
     apps.iter().for_each(|app| app.abort());
 }
+
+/// More of it than the app has room for is fetched before it can be paused.
+#[tokio::test(start_paused = true)]
+async fn a_partition_that_is_stuck_leaves_the_others_their_room_however_much_of_it_was_fetched() {
+    let (cluster, seen) = (cluster(2).with_fetch_limits(500, 32), Seen::default());
+    async fn handler(State(seen): State<Seen>, meta: Meta) {
+        if meta.partition == 0 && !seen.all().contains(&"go on".to_owned()) {
+            std::future::pending().await
+        }
+        seen.add(meta.event_id.as_str());
+    }
+    let to = |partition: i32, id: String| {
+        let (topic, value) = (TOPIC.into(), Some(envelope(&id).into()));
+        let record = OutgoingRecord { topic, partition: Some(partition), value, ..OutgoingRecord::default() };
+        cluster.produce(OutgoingRecord { key: Some(id.into()), ..record }).unwrap();
+    };
+    (0..1_000).for_each(|n| to(0, format!("stuck {n}")));
+    let app = builder(&cluster).on("*", handler).topics([TOPIC]).state(seen.clone());
+    let app = app.consumer(|consumer| {
+        (consumer.max_in_flight_records, consumer.processing_timeout_ms) = (200, 10_000);
+        (consumer.concurrency, consumer.retry_backoff_ms) = (150, 1);
+    });
+    let app = app.build().unwrap();
+    let (handle, run) = (app.handle(), tokio::spawn(app.run()));
+    while handle.status().await.is_none_or(|status| status.engine.in_flight_records < 100) {
+        tokio::task::yield_now().await;
+    }
+    (0..300).for_each(|n| to(1, format!("sound {n}")));
+    let sound = || seen.all().iter().filter(|id| id.starts_with("sound")).count();
+    let done = cluster.wait_until(|_| sound() == 300);
+    assert!(tokio::time::timeout(Duration::from_secs(5), done).await.is_ok(), "{} of 300", sound());
+
+    seen.add("go on");
+    cluster.wait_until(|cluster| cluster.lag(GROUP, TOPIC) == 0).await;
+    assert!(handle.close(LONG).await);
+    run.await.unwrap().unwrap();
+    let each: std::collections::BTreeSet<String> = seen.all().into_iter().collect();
+    assert_eq!((each.len(), seen.all().len()), (1_301, 1_301), "each once");
+}

@@ -207,10 +207,12 @@ impl World {
             let facts = story.facts();
             let Some(written) = facts.written.get(&at) else { continue };
             let cut_off = written.runs.iter().map(|run| &facts.runs[*run]).any(|run| {
+                // Whenever it hears of it: that can be in the moment in which the run ends.
                 let taken = facts.members[m].forced.get(&partition.partition);
                 let cut_off = |(when, end)| {
                     let ended = matches!(end, End::Aborted | End::TimedOut);
-                    ended || facts.landings.contains(&when) || taken == Some(&when)
+                    let is_taken = taken.is_some_and(|at| run.began <= *at && *at <= when);
+                    ended || facts.landings.contains(&when) || is_taken
                 };
                 run.member == m && run.end.is_some_and(cut_off)
             });
