@@ -236,6 +236,67 @@ fn a_dry_run_changes_nothing_its_plan_is_done_exactly_and_nobody_is_asked_twice(
     std::fs::remove_file(&file).unwrap();
 }
 
+#[test]
+fn a_payload_is_changed_by_either_kind_of_patch_and_one_that_it_does_not_fit_leaves_the_letter_open() {
+    let Some(brokers) = real("dlq replay --merge and --patch") else { return };
+    let topic = topic_with(&brokers, |topic| (1..4).map(|at| letter(topic, at, "no weight")).collect());
+    let before = on(&brokers, &["dlq", "export", &topic]).ok().objects();
+    let entry = |at: usize| format!("{topic}.dlq/0/{at}");
+    let file = std::env::temp_dir().join(format!("{topic}.patch.json"));
+    let patch = file.to_str().unwrap();
+    let replay = |at: usize, change: [&str; 2]| {
+        let entry = entry(at);
+        let replay = ["dlq", "replay", "--entry", &entry, "--yes"];
+        on(&brokers, &[&replay[..], &change[..]].concat())
+    };
+    replay(0, ["--merge", r#"{"weight":null,"kg":7}"#]).ok().says(&["1  replayed"]);
+    std::fs::write(
+        &file,
+        r#"[{"op":"test","path":"/weight","value":-2},{"op":"add","path":"/kg","value":8}]"#,
+    )
+    .unwrap();
+    replay(1, ["--patch", patch]).ok().says(&["1  replayed"]);
+    let failed = replay(2, ["--patch", patch]);
+    assert_eq!(failed.code, 1, "{failed:?}");
+    failed.says(&["the patch does not fit"]);
+    std::fs::remove_file(&file).unwrap();
+
+    let shown = on(&brokers, &["tail", &topic, "--from", "earliest", "--no-follow", "--json"]).ok().objects();
+    let payloads: Vec<Value> = shown.iter().map(|record| record["value"]["payload"].clone()).collect();
+    assert_eq!(payloads, [json!({"kg": 7}), json!({"weight": -2, "kg": 8})], "{shown:?}");
+    for (record, id) in shown.iter().zip(["event-1", "event-2"]) {
+        assert_eq!(record["value"]["id"], id);
+        let headers = record["headers"].to_string();
+        let hash = |name: &str| {
+            let value = headers.split(name).nth(1).unwrap();
+            value.split('"').find(|part| part.len() == 64).unwrap().to_owned()
+        };
+        assert_ne!(hash("redrive_original_sha256"), hash("redrive_changed_sha256"), "{headers}");
+    }
+    let open: Vec<_> = states(&brokers, &topic).into_iter().filter(|(_, state)| state == "open").collect();
+    assert_eq!(open, [(entry(2), "open".to_owned())]);
+    let after = on(&brokers, &["dlq", "export", &topic, "--state", "all"]).ok().objects();
+    let letters = |all: &[Value]| all.iter().map(|it| it["letter"].clone()).collect::<Vec<_>>();
+    assert_eq!(letters(&before), letters(&after), "the letters stay what they were");
+}
+
+#[test]
+fn watch_shows_what_its_filter_wants_and_nothing_else() {
+    let Some(brokers) = real("dlq watch --error") else { return };
+    let topic = topic_with(&brokers, |topic| vec![letter(topic, 0, "the shelf is full")]);
+    let watch = ["dlq", "watch", &topic, "--error", "SHELF", "--every", "100ms", "--brokers", &brokers];
+    let mut child = command(&watch).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut notes = BufReader::new(child.stderr.take().unwrap()).lines();
+    assert!(notes.any(|note| note.unwrap().contains("entries so far")), "it has looked once");
+    let errors = ["no weight", "shelf 1 is full", "no weight either", "shelf 2 is full"];
+    put(&brokers, &topic, errors.iter().zip(1..).map(|(error, at)| letter(&topic, at, error)).collect());
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().take(2);
+    let lines: Vec<String> = lines.map(Result::unwrap).collect();
+    assert!(lines[0].contains("shelf 1") && lines[1].contains("shelf 2"), "{lines:?}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
 /// The transaction under way is kept as a whole or not at all, wherever the blow falls.
 #[test]
 fn a_replayer_that_is_killed_again_and_again_sends_each_letter_back_once() {

@@ -268,3 +268,19 @@ async fn after_so_many_failures_nothing_more_goes_back_and_the_audit_has_each_of
         assert_eq!(report.accounted_for(), report.read);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn progress_is_told_behind_each_transaction_with_the_statistics_so_far_and_what_was_picked() {
+    let (cluster, _) = with_letters(&["a", "b", "c", "d", "e"]).await;
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let tell = told.clone();
+    let replay = Replay { letters_at_once: 2, ..Replay::new().max_letters(4) };
+    let replay =
+        replay.on_progress(move |report, picked| tell.lock().unwrap().push((report.replayed, picked)));
+    let report = kafka(&cluster).replay(replay).await.unwrap();
+    let mut told = told.lock().unwrap().clone();
+    told.dedup();
+    assert_eq!(told, [(2, 4), (4, 4)]);
+    assert_eq!((report.read, report.replayed, report.not_reached.len()), (5, 4, 1), "{report}");
+    assert_eq!(report.accounted_for(), report.read);
+}
