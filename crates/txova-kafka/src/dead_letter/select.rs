@@ -97,3 +97,84 @@ impl Selection {
 fn is_one_of<T>(wanted: &[T], is: impl FnMut(&T) -> bool) -> bool {
     wanted.is_empty() || wanted.iter().any(is)
 }
+
+#[cfg(test)]
+mod tests {
+    use txova_events::{DeadLetter, RawEnvelope};
+
+    use super::*;
+
+    fn entry() -> DeadLetterEntry {
+        let failed = "2026-11-24T08:00:00Z".parse().unwrap();
+        let mut letter = DeadLetter::new("txova.rides.v1", 3, 42, "The Gateway is away", failed);
+        letter.envelope = Some(RawEnvelope::decode(br#"{"id":"e1","type":"ride.rated"}"#).unwrap());
+        letter.error_chain = vec!["connection refused".to_owned()];
+        letter.consumer_group = Some("payments".to_owned());
+        letter.handler = Some("charge".to_owned());
+        letter.original_key = Some(b"ride 7".to_vec());
+        let place = "txova.rides.v1.dlq/0/9".parse().unwrap();
+        DeadLetterEntry { place, letter: Ok(letter), resolution: None }
+    }
+
+    /// Asks for something that fits the entry, or does not.
+    type Part<'a> = &'a dyn Fn(&mut Selection, bool);
+
+    #[test]
+    fn each_part_of_a_selection_narrows_it_and_all_that_is_asked_for_must_hold() {
+        let entry = entry();
+        let fingerprint = entry.letter.as_ref().unwrap().fingerprint().into_owned();
+        let selection = |part: Part<'_>, fits: bool| {
+            let mut selection = Selection::default();
+            part(&mut selection, fits);
+            selection
+        };
+        let one_of = |fits: bool, right: &str, wrong: &str| vec![if fits { right } else { wrong }.to_owned()];
+        let parts: [Part<'_>; 14] = [
+            &|it, fits| {
+                let place = if fits { "txova.rides.v1.dlq/0/9" } else { "txova.rides.v1.dlq/0/8" };
+                it.entries = vec![place.parse().unwrap()];
+            },
+            &|it, fits| it.event_types = one_of(fits, "ride.rated", "ride.rate"),
+            &|it, fits| it.event_types = one_of(fits, "ride.*", "rides.*"),
+            &|it, fits| it.groups = one_of(fits, "payments", "pay"),
+            &|it, fits| it.handlers = one_of(fits, "charge", "refund"),
+            &|it, fits| it.fingerprints = one_of(fits, &fingerprint[..8], "0123"),
+            &|it, fits| it.keys = one_of(fits, "ride 7", "ride 8"),
+            &|it, fits| it.event_ids = one_of(fits, "e1", "e2"),
+            &|it, fits| it.error_text = one_of(fits, "gateway IS", "gateway was").pop(),
+            &|it, fits| it.error_text = one_of(fits, "Refused", "reset").pop(),
+            &|it, fits| {
+                let from = if fits { "2026-11-24T08:00:00Z" } else { "2026-11-24T08:00:01Z" };
+                it.from = Some(from.parse().unwrap());
+            },
+            &|it, fits| {
+                let to = if fits { "2026-11-24T08:00:01Z" } else { "2026-11-24T08:00:00Z" };
+                it.to = Some(to.parse().unwrap());
+            },
+            &|it, fits| it.from_offset = Some(if fits { 42 } else { 43 }),
+            &|it, fits| (it.partition, it.to_offset) = (Some(3), Some(if fits { 43 } else { 42 })),
+        ];
+        let mut all = Selection::default();
+        for (at, part) in parts.iter().enumerate() {
+            assert!(selection(part, true).matches(&entry), "part {at}");
+            assert!(!selection(part, false).matches(&entry), "part {at}");
+            part(&mut all, true);
+        }
+        assert!(all.matches(&entry));
+        for (at, part) in parts.iter().enumerate() {
+            let mut but_one = all.clone();
+            part(&mut but_one, false);
+            assert!(!but_one.matches(&entry), "all but part {at}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_meant_by_its_place_alone() {
+        let unreadable = DeadLetterEntry { letter: DeadLetter::decode(b"no json"), ..entry() };
+        assert!(Selection::default().matches(&unreadable));
+        let mut selection = Selection { entries: vec![unreadable.place.clone()], ..Selection::default() };
+        assert!(selection.matches(&unreadable));
+        selection.from_offset = Some(0);
+        assert!(!selection.matches(&unreadable));
+    }
+}

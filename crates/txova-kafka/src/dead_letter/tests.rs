@@ -242,3 +242,23 @@ proptest! {
         prop_assert_eq!(DeadLetter::decode(&read.encode()).unwrap(), read);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn dead_letter_topics_keep_letters_for_thirty_days_and_what_was_decided_for_ever() {
+    let cluster = Cluster::new().with_topic(TOPIC, 3);
+    let kafka = Kafka::over(Arc::new(cluster), KafkaConfig::default());
+    kafka.create_dead_letter_topics(&[TOPIC]).await.unwrap();
+    let limit = Duration::from_secs(10);
+    let names = [DLQ, "txova.dlq.resolutions", "txova.dlq.audit"];
+    let settings = kafka.admin().topic_settings(&names, limit).await.unwrap();
+    let of = |at: usize, name: &str| {
+        settings[at].iter().find(|it| it.name == name).and_then(|it| it.value.clone()).unwrap()
+    };
+    let kept = |at: usize| (of(at, "cleanup.policy"), of(at, "retention.ms"));
+    assert_eq!(kept(0), ("delete".to_owned(), (30 * 24 * 3_600_000_u64).to_string()));
+    assert_eq!(kept(1), ("compact".to_owned(), "-1".to_owned()));
+    assert_eq!(kept(2), ("delete".to_owned(), "-1".to_owned()));
+    let mut partitions = kafka.topics(&names, limit).await.unwrap();
+    partitions.sort();
+    assert_eq!(partitions.iter().map(|(_, count)| *count).collect::<Vec<_>>(), [3, 1, 1], "{partitions:?}");
+}
