@@ -13,7 +13,7 @@ use txova_kafka::publisher::Publisher;
 use txova_kafka::{AppBuilder, AppHandle, Event, Headers, Kafka, State};
 
 use super::{Task, measured, ms, pace};
-use crate::data::{self, WORK_HEADER, Work};
+use crate::data::{self, PUBLISH_TOPIC, WORK_HEADER, Work};
 use crate::failure::{Context, Failure, Result};
 use crate::measured::{Measured, percentiles};
 use crate::plan::System;
@@ -122,7 +122,11 @@ pub(super) async fn latency(task: &Task) -> Result<Measured> {
 
 pub(super) async fn lone(task: &Task) -> Result<Measured> {
     let publisher = publisher(task)?;
-    publisher.publish(&data::event(0)).await.context(|| "the first event".to_owned())?; // connects
+    // As a service's start does.
+    publisher.warm_up([PUBLISH_TOPIC], CLOSE_WITHIN).await.context(|| "warming up".to_owned())?;
+    let first = Instant::now();
+    publisher.publish(&data::event(0)).await.context(|| "the first event".to_owned())?;
+    let first_ms = Some(ms(first.elapsed()));
     let (began, mut latencies) = (Instant::now(), Vec::new());
     for n in 0..task.records() as usize {
         let called = Instant::now();
@@ -131,7 +135,7 @@ pub(super) async fn lone(task: &Task) -> Result<Measured> {
     }
     let measured = measured(settings(task, "publish"), task.records(), began.elapsed());
     publisher.close(CLOSE_WITHIN).await;
-    Ok(Measured { latency_ms: percentiles(latencies), ..measured })
+    Ok(Measured { latency_ms: percentiles(latencies), first_ms, ..measured })
 }
 
 /// How far a run is.

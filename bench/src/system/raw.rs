@@ -121,7 +121,9 @@ async fn acknowledged(answer: DeliveryFuture) -> Result<()> {
 
 pub(super) async fn lone(task: &Task) -> Result<Measured> {
     let producer: FutureProducer = config(task).create().context(|| "no producer".to_owned())?;
+    let first = Instant::now();
     acknowledged(send_for_future(&producer, 0)?).await?; // connects
+    let first_ms = Some(ms(first.elapsed()));
     let (began, mut latencies) = (Instant::now(), Vec::new());
     for n in 0..task.records() as usize {
         let called = Instant::now();
@@ -130,7 +132,7 @@ pub(super) async fn lone(task: &Task) -> Result<Measured> {
     }
     let latency_ms = percentiles(latencies);
     let told = settings(task).replace("Threaded", "Future");
-    Ok(Measured { latency_ms, ..measured(told, task.records(), began.elapsed()) })
+    Ok(Measured { latency_ms, first_ms, ..measured(told, task.records(), began.elapsed()) })
 }
 
 /// As [`publish`], and every record's future is awaited.

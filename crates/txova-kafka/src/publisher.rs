@@ -4,9 +4,10 @@
 //! Every way to publish ends in the same buffer: bounded in records and bytes, first come first served. The order in
 //! which events get their place in it is their order in the log, for each key.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use txova_events::ToRecord;
@@ -89,6 +90,8 @@ struct Shared {
     source: Arc<str>,
     /// How long a record's fate can take.
     patience: Duration,
+    /// Whose places a service's start fetches.
+    expected_topics: Mutex<BTreeSet<String>>,
 }
 
 /// Where an event was written.
@@ -100,11 +103,16 @@ pub struct Published {
     pub partition: i32,
     /// The offset in it; -1 with `acks` `none`, where nobody tells.
     pub offset: i64,
+    /// Whether the log may have the event twice: where a record ran out of time
+    /// ([`TimedOut`](PublishErrorKind::TimedOut)) while this one was being sent again, its broker could not tell that it
+    /// had it. Readers tell by the event's id.
+    pub maybe_twice: bool,
 }
 
 impl Published {
     fn new(topic: Arc<str>, delivery: Delivery) -> Self {
-        Self { topic, partition: delivery.partition, offset: delivery.offset }
+        let Delivery { partition, offset, maybe_twice } = delivery;
+        Self { topic, partition, offset, maybe_twice }
     }
 }
 
@@ -210,6 +218,29 @@ impl Publisher {
         let (answer, handle) = PublishHandle::new();
         self.shared.buffer.place(record, answer).await?;
         Ok(handle)
+    }
+
+    /// Names topics this service writes to. Its start ([`Initializer`](crate::lifecycle::Initializer)) fetches their places
+    /// then, so that the first event of each waits for nothing; one that is not there ends the start with an error.
+    ///
+    /// ```
+    /// use txova_events::{Event, RideCompleted};
+    /// use txova_kafka::testing::Cluster;
+    ///
+    /// let publisher = Cluster::new().kafka().publisher("ride-service")?;
+    /// publisher.expect_topics([RideCompleted::TOPIC]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn expect_topics<T: Into<String>>(&self, topics: impl IntoIterator<Item = T>) {
+        self.lock_expected_topics().extend(topics.into_iter().map(Into::into));
+    }
+
+    pub(crate) fn expected_topics(&self) -> Vec<String> {
+        self.lock_expected_topics().iter().cloned().collect()
+    }
+
+    fn lock_expected_topics(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.shared.expected_topics.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Connects and fetches what the first event would wait for, some 400 ms: the topics' places and the producer's id.

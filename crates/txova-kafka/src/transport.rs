@@ -443,6 +443,8 @@ pub struct Delivery {
     pub partition: i32,
     /// The offset in it.
     pub offset: i64,
+    /// Whether it may be in the log a second time.
+    pub maybe_twice: bool,
 }
 
 /// A topic to create.

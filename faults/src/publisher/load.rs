@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval};
-use txova_kafka::publisher::{PublishError, PublishHandle, Publisher, Written};
+use txova_kafka::publisher::{PublishError, PublishHandle, Published, Publisher, Written};
 
 use crate::event::{Kind, Numbered};
 use crate::failure::{Context, Result};
@@ -13,7 +13,7 @@ use crate::failure::{Context, Result};
 /// What a publisher said of an event in the end.
 #[derive(Clone, Debug)]
 pub(super) enum Said {
-    Written { partition: i32, offset: i64 },
+    Written { partition: i32, offset: i64, maybe_twice: bool },
     Maybe(String),
     No(String),
 }
@@ -95,7 +95,8 @@ async fn collect(mut handles: mpsc::UnboundedReceiver<(u32, u32, PublishHandle)>
     while let Some((key, number, handle)) = handles.recv().await {
         match handle.await {
             Ok(published) => {
-                let said = Said::Written { partition: published.partition, offset: published.offset };
+                let Published { partition, offset, maybe_twice, .. } = published;
+                let said = Said::Written { partition, offset, maybe_twice };
                 account.told.push(Told { key, number, said });
             }
             Err(error) => account.add_error(key, number, &error),
@@ -105,6 +106,12 @@ async fn collect(mut handles: mpsc::UnboundedReceiver<(u32, u32, PublishHandle)>
 }
 
 impl Account {
+    /// Key and number of what was acknowledged with the word that it may be there twice.
+    pub(super) fn maybe_twice(&self) -> impl Iterator<Item = (u32, u32)> {
+        let is_told = |told: &&Told| matches!(told.said, Said::Written { maybe_twice: true, .. });
+        self.told.iter().filter(is_told).map(|told| (told.key, told.number))
+    }
+
     fn add_error(&mut self, key: u32, number: u32, error: &PublishError) {
         let (text, name) = match error.written() {
             Written::No => (Said::No(error.to_string()), "certainly not written"),

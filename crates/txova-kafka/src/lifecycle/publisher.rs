@@ -13,12 +13,13 @@ impl Named for Publisher {
 }
 
 impl Initializer for Publisher {
-    /// Connects beforehand. A cluster that is away is no reason not to start: events wait in the buffer, and health says
+    /// Connects beforehand, and fetches the producer's id and the places of the topics it
+    /// [expects](Publisher::expect_topics). A cluster that is away is no reason not to start: events wait in the buffer, and health says
     /// why; one that refuses us is.
     fn init(&self, deadline: Instant) -> Doing<'_> {
         Box::pin(async move {
             let left = deadline.saturating_duration_since(Instant::now());
-            match self.warm_up(std::iter::empty::<String>(), left / 2).await {
+            match self.warm_up(self.expected_topics(), left / 2).await {
                 Err(error) if !error.is_retriable() => Err(error.into()),
                 Err(error) => {
                     warn!(%error, "the publisher starts without a broker");

@@ -1,7 +1,7 @@
 //! Checks what a publisher needs and opens its client. It must never know events.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::breaker::Rules;
@@ -45,6 +45,7 @@ pub(crate) fn connect(kafka: &Kafka, source: String) -> Result<Publisher, Connec
         producer: Some(producer),
         source,
         patience: Duration::from_millis(settings.delivery_timeout_ms) + Duration::from_secs(5),
+        expected_topics: Mutex::default(),
     };
     Ok(Publisher { shared: Arc::new(shared) })
 }

@@ -171,7 +171,7 @@ impl PublishError {
     pub(super) fn with_dead_letter(mut self, letter: Result<Published, ClientError>) -> Self {
         match letter {
             Ok(place) => {
-                let Published { topic, partition, offset } = &place;
+                let Published { topic, partition, offset, .. } = &place;
                 self.told.message += &format!("; it is kept as dead letter {topic}/{partition}/{offset}");
                 self.told.dead_letter = Some(place);
             }

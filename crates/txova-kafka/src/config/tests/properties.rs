@@ -111,6 +111,14 @@ fn settings_become_the_properties_of_their_meaning() {
 }
 
 #[test]
+fn readers_are_read_committed_and_publishers_idempotent_by_default() {
+    let properties = KafkaConfig::for_brokers("kafka:9092").client_properties().unwrap();
+    let (producer, consumer) = (map(properties.producer), map(properties.consumer));
+    assert_eq!(consumer["isolation.level"], "read_committed");
+    assert_eq!((&*producer["enable.idempotence"], &*producer["acks"]), ("true", "-1"));
+}
+
+#[test]
 fn every_property_that_is_set_here_is_refused_from_others() {
     let mut config = unusual();
     config.consumer.properties.clear();

@@ -6,6 +6,7 @@ use futures_util::FutureExt;
 
 use super::*;
 use crate::client_error::ClientErrorKind;
+use crate::lifecycle::Initializer;
 use crate::record::TopicPartition;
 use crate::transport::{Committed, GroupMember, NewTopic, ReadRange, Transport, Watermarks};
 
@@ -26,6 +27,8 @@ pub(super) struct HandClient {
     manner: Manner,
     pub(super) kept: Mutex<Vec<(OutgoingRecord, DeliveryCallback)>>,
     pub(super) taken: Mutex<Vec<Bytes>>,
+    /// The topics it was asked to be ready for.
+    pub(super) warmed_up: Mutex<Vec<String>>,
     /// Runs inside the next `send`.
     pub(super) meanwhile: Mutex<Option<Box<dyn FnOnce() + Send>>>,
 }
@@ -45,6 +48,7 @@ pub(super) fn by_hand(manner: Manner, buffer_records: usize) -> (Publisher, Arc<
         manner,
         kept: Mutex::default(),
         taken: Mutex::default(),
+        warmed_up: Mutex::default(),
         meanwhile: Mutex::default(),
     });
     let mut config = KafkaConfig::default();
@@ -58,7 +62,7 @@ impl HandClient {
     /// Answers the record that has waited longest.
     pub(super) fn answer(&self) {
         let (_, done) = self.kept.lock().unwrap().remove(0);
-        done(Ok(Delivery { partition: 0, offset: 0 }));
+        done(Ok(Delivery { partition: 0, offset: 0, maybe_twice: false }));
     }
 
     pub(super) fn taken(&self) -> Vec<Bytes> {
@@ -78,7 +82,7 @@ impl Producer for HandClient {
         }
         match self.manner {
             Manner::Keep => self.kept.lock().unwrap().push((record.clone(), done)),
-            Manner::AnswerAtOnce => done(Ok(Delivery { partition: 0, offset: 0 })),
+            Manner::AnswerAtOnce => done(Ok(Delivery { partition: 0, offset: 0, maybe_twice: false })),
             Manner::Refuse | Manner::Forget => drop(done),
         }
         Ok(())
@@ -96,7 +100,8 @@ impl Producer for HandClient {
         unreachable!("a publisher does not ask")
     }
 
-    fn warm_up(&self, _: Vec<String>, _: Duration) -> BoxFuture<'static, Result<(), ClientError>> {
+    fn warm_up(&self, topics: Vec<String>, _: Duration) -> BoxFuture<'static, Result<(), ClientError>> {
+        self.warmed_up.lock().unwrap().extend(topics);
         Box::pin(async { Ok(()) })
     }
 }
@@ -173,6 +178,26 @@ async fn a_record_the_client_forgets_ends_with_maybe_and_gives_its_place_back() 
         assert_eq!((error.kind(), error.written()), (PublishErrorKind::Closed, Written::Maybe));
     }
     assert_eq!((publisher.stats().failed, publisher.stats().in_flight), (3, 0));
+}
+
+#[tokio::test]
+async fn a_services_start_is_ready_for_the_topics_that_are_expected() {
+    let (publisher, client) = by_hand(Manner::Keep, 10);
+    publisher.expect_topics(["rides", "payments"]);
+    publisher.clone().expect_topics(["rides"]);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(60);
+    Initializer::init(&publisher, deadline).await.unwrap();
+    assert_eq!(*client.warmed_up.lock().unwrap(), ["payments", "rides"]);
+}
+
+#[tokio::test]
+async fn what_may_be_in_the_log_twice_is_told_as_that() {
+    let (publisher, client) = by_hand(Manner::Keep, 10);
+    let handle = publisher.enqueue_record(record("1")).await.unwrap();
+    let (_, done) = client.kept.lock().unwrap().remove(0);
+    done(Ok(Delivery { partition: 0, offset: 7, maybe_twice: true }));
+    let published = handle.await.unwrap();
+    assert_eq!((published.offset, published.maybe_twice), (7, true));
 }
 
 #[tokio::test]

@@ -376,7 +376,11 @@ impl ProducerContext for Answers {
             return;
         };
         let answer = match result {
-            Ok(message) => Ok(Delivery { partition: message.partition(), offset: message.offset() }),
+            Ok(message) => {
+                let (partition, offset) = (message.partition(), message.offset());
+                let maybe_twice = self.sent_again.is_renewed_since(since, message.topic(), partition);
+                Ok(Delivery { partition, offset, maybe_twice })
+            }
             Err((error, message)) => Err(self.undelivered(error, message, since)),
         };
         // A panic here would end the thread, and with it every other answer.

@@ -84,7 +84,7 @@ fn write(state: &mut State, entry: LedgerEntry) -> Result<Vec<Delivery>, LedgerE
         for place in &places {
             let end = state.log(place).map_err(LedgerError::NotWritten)?.end();
             let offset = *ends.entry(place).and_modify(|end| *end += 1).or_insert(end);
-            deliveries.push(Delivery { partition: place.partition, offset });
+            deliveries.push(Delivery { partition: place.partition, offset, maybe_twice: false });
         }
         let more = then(&deliveries).map_err(LedgerError::NotWritten)?;
         let (places_of_more, is_more_answered) = check(state, &more, records.len())?;

@@ -270,7 +270,7 @@ impl State {
     ) -> Result<Delivery, ClientError> {
         let offset = self.log_mut(place)?.append(record, now_ms());
         self.written.push((place.clone(), offset));
-        Ok(Delivery { partition: place.partition, offset })
+        Ok(Delivery { partition: place.partition, offset, maybe_twice: false })
     }
 
     pub(super) fn rebalance(&mut self, group: &str) {

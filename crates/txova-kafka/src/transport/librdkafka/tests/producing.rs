@@ -4,14 +4,16 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use rdkafka::types::RDKafkaApiKey;
 use tokio::time::timeout;
 
 use super::super::super::Transport as _;
 use super::super::Librdkafka;
 use super::super::mock::MockKafka;
 use super::harness::*;
-use crate::client_error::ClientErrorKind;
+use crate::client_error::{ClientError, ClientErrorKind};
 use crate::record::{OutgoingRecord, Record};
+use crate::transport::Delivery;
 use crate::transport::properties::ClientProperties;
 
 fn with(bootstrap: &str, producer: &[(&str, &str)]) -> Librdkafka {
@@ -157,6 +159,38 @@ async fn warming_up_without_a_broker_names_its_address() {
     let producer = client("127.0.0.1:1").producer().unwrap();
     let error = producer.warm_up(vec!["orders".to_owned()], Duration::from_secs(1)).await.unwrap_err();
     assert!(error.message.contains("127.0.0.1:1"), "{}", error.message);
+}
+
+/// Answered or not by a cluster that tells nobody anything new: neither where a topic is, nor a producer's id.
+async fn first_record(topics: Option<&[&str]>) -> Result<Delivery, ClientError> {
+    let (told, bootstrap) = std::sync::mpsc::channel();
+    let (be_silent, silent) = std::sync::mpsc::channel::<()>();
+    // A mock cluster must not leave the thread it was made on.
+    std::thread::spawn(move || {
+        let mock = rdkafka::mocking::MockCluster::new(1).unwrap();
+        mock.create_topic("orders", 1, 1).unwrap();
+        told.send(mock.bootstrap_servers()).unwrap();
+        silent.recv().unwrap();
+        let refused = rdkafka::types::RDKafkaRespErr::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT;
+        for question in [RDKafkaApiKey::Metadata, RDKafkaApiKey::InitProducerId] {
+            mock.request_errors(question, &[refused; 1_000]);
+        }
+        told.send(String::new()).unwrap();
+        let _ = silent.recv(); // until the test has ended
+    });
+    let producer = with(&bootstrap.recv().unwrap(), &[("message.timeout.ms", "5000")]).producer().unwrap();
+    if let Some(topics) = topics {
+        producer.warm_up(topics.iter().map(|&topic| topic.to_owned()).collect(), PATIENCE).await.unwrap();
+    }
+    be_silent.send(()).unwrap();
+    bootstrap.recv().unwrap();
+    send(&producer, outgoing("orders", 0, "x")).await.unwrap()
+}
+
+#[tokio::test]
+async fn the_first_record_of_a_producer_that_was_warmed_up_waits_for_no_metadata_and_no_producer_id() {
+    first_record(None).await.expect_err("it has to ask");
+    first_record(Some(&["orders"])).await.expect("all it needs is known");
 }
 
 /// A leader that steps down says "not the leader" also of what it has appended and its followers have copied.

@@ -18,6 +18,7 @@ use super::super::super::{
 use super::super::Librdkafka;
 use super::harness::*;
 use crate::client_error::ClientErrorKind;
+use crate::config::KafkaConfig;
 use crate::record::TopicPartition;
 
 pub(super) fn brokers() -> Option<String> {
@@ -214,12 +215,9 @@ async fn creating_a_topic_that_exists_is_no_error_and_a_wrong_one_is_named() {
     assert_eq!(error.kind, ClientErrorKind::InvalidRecord);
 }
 
-#[tokio::test]
-async fn reading_passes_over_aborted_records_and_markers() {
-    let Some(brokers) = brokers() else { return };
-    let client = client(&brokers);
-    let topic = create(&client, "transactions", 1).await;
-    let (name, id) = (topic.clone(), fresh("writer"));
+/// Three records in each of four transactions, every other of which is aborted; each ends in a marker.
+async fn write_in_transactions(brokers: &str, topic: &str) {
+    let (brokers, name, id) = (brokers.to_owned(), topic.to_owned(), fresh("writer"));
     tokio::task::spawn_blocking(move || {
         let producer: BaseProducer = ClientConfig::new()
             .set("bootstrap.servers", &brokers)
@@ -242,6 +240,14 @@ async fn reading_passes_over_aborted_records_and_markers() {
     })
     .await
     .unwrap();
+}
+
+#[tokio::test]
+async fn reading_passes_over_aborted_records_and_markers() {
+    let Some(brokers) = brokers() else { return };
+    let client = client(&brokers);
+    let topic = create(&client, "transactions", 1).await;
+    write_in_transactions(&brokers, &topic).await;
     let partition = TopicPartition::new(topic.as_str(), 0);
     let ends = client.watermarks(vec![partition.clone()], PATIENCE).await.unwrap();
     assert_eq!((ends[0].low, ends[0].high), (0, 16));
@@ -251,6 +257,20 @@ async fn reading_passes_over_aborted_records_and_markers() {
         offsets.push(item.unwrap().1.offset);
     }
     assert_eq!(offsets, [1, 2, 8, 9, 10]);
+}
+
+/// With the settings of a service that sets none.
+#[tokio::test]
+async fn who_reads_by_default_never_sees_what_an_aborted_transaction_wrote() {
+    let Some(brokers) = brokers() else { return };
+    let defaults = KafkaConfig::for_brokers(&brokers).client_properties().unwrap();
+    let client = Librdkafka::new(defaults).unwrap();
+    let topic = create(&client, "aborted", 1).await;
+    write_in_transactions(&brokers, &topic).await;
+    let mut member = Member::join(&client, options(&fresh("group"), &topic));
+    member.assigned().await;
+    let offsets: Vec<_> = member.records(6).await.iter().map(|(_, _, record)| record.offset).collect();
+    assert_eq!(offsets, [0, 1, 2, 8, 9, 10]);
 }
 
 #[tokio::test]
