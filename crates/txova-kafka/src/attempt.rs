@@ -39,6 +39,7 @@ pub(crate) struct Attempt {
 /// Finds the handler of a record and runs it. Never panics for what is in the record; a panic of the handler itself
 /// is the driver's to catch, and so is the time limit.
 pub(crate) trait Dispatch: Send + Sync + 'static {
+    /// What may panic, the handler above all, belongs in the future: there it is caught.
     fn dispatch(&self, attempt: Attempt) -> BoxFuture<'static, Outcome>;
 
     /// Runs a handler once over records that go with the same batches, in this order.

@@ -2,10 +2,11 @@
 //! a publish inside a handler needs no argument for it. It must never know records, handlers or the publisher.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use tracing::Span;
-use txova_events::{Actor, EventContext};
+use txova_events::{Actor, EnvelopeRef, EventContext};
 
 pub use self::trace::TraceContext;
 
@@ -38,14 +39,22 @@ pub struct Context {
 
 #[derive(Debug)]
 struct Inner {
-    event: EventContext,
+    event: OnceLock<EventContext>,
+    /// The value of the record whose event causes what is published: most handlers publish nothing, and nothing is taken
+    /// out of it for them.
+    cause: Bytes,
     trace: Option<TraceContext>,
 }
 
 impl Context {
     /// A context of one's own, for instance of an HTTP request that publishes events.
     pub fn new(event: EventContext, trace: Option<TraceContext>) -> Self {
-        Self { inner: Arc::new(Inner { event, trace }) }
+        Self { inner: Arc::new(Inner { event: event.into(), cause: Bytes::new(), trace }) }
+    }
+
+    /// Of what the event in a record's value brings about; the value has been read once already.
+    pub(crate) fn caused_by(value: Bytes, trace: Option<TraceContext>) -> Self {
+        Self { inner: Arc::new(Inner { event: OnceLock::new(), cause: value, trace }) }
     }
 
     /// The context this task is in; `None` outside of any. Costs no allocation.
@@ -86,7 +95,10 @@ impl Context {
 
     /// The correlation id, causation id and actor that new events take over.
     pub fn event(&self) -> &EventContext {
-        &self.inner.event
+        self.inner.event.get_or_init(|| {
+            EnvelopeRef::decode(&self.inner.cause)
+                .map_or_else(|_| EventContext::default(), |cause| EventContext::caused_by(&cause))
+        })
     }
 
     /// The trace that new events belong to.

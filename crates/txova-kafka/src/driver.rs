@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use foldhash::fast::FixedState;
 use futures_util::future::BoxFuture;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep_until, timeout_at};
@@ -160,7 +161,7 @@ pub(crate) struct Driver {
     intake: Intake,
     commit: Option<Answer>,
     close: Option<Answer>,
-    assigned: BTreeMap<TopicPartition, Assigned>,
+    assigned: HashMap<TopicPartition, Assigned, FixedState>,
     trouble: Option<ClientError>,
     /// Topics subscribed to that are not there.
     missing: Vec<String>,
@@ -199,7 +200,7 @@ impl Driver {
             intake: Intake::default(),
             commit: None,
             close: None,
-            assigned: BTreeMap::new(),
+            assigned: HashMap::default(),
             trouble: None,
             missing: Vec::new(),
             commit_trouble: None,

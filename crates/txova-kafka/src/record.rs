@@ -1,5 +1,6 @@
 //! Records as they cross the library: owned, cheap to clone, one allocation each. Knows nothing of clients or events.
 
+mod pack;
 mod readable_key;
 
 use std::borrow::Cow;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+pub(crate) use self::pack::Pack;
 pub use self::readable_key::ReadableKey;
 
 /// One partition of one topic.
@@ -120,7 +122,7 @@ impl Headers {
         self.encoded.is_empty()
     }
 
-    fn put(buffer: &mut BytesMut, name: &str, value: Option<&[u8]>) {
+    fn put(buffer: &mut impl BufMut, name: &str, value: Option<&[u8]>) {
         buffer.put_u32_ne(name.len() as u32);
         buffer.put_slice(name.as_bytes());
         match value {

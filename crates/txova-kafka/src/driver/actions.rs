@@ -1,6 +1,7 @@
 //! Does what the engine says. It decides nothing, and waits for nothing it begins.
 
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
@@ -13,8 +14,9 @@ use crate::transport::Command;
 impl Driver {
     /// Does what the engine says; true when there may be more.
     pub(super) fn act(&mut self) -> bool {
-        let mut now = self.clock.now();
+        let mut moment = Instant::now();
         for _ in 0..ACTIONS_IN_A_ROW {
+            let now = self.clock.at(moment);
             let Some(action) = self.engine.next_action(now) else { return false };
             match action {
                 Action::Start(start) => {
@@ -27,11 +29,18 @@ impl Driver {
                     let outgoing = self.outputs.as_mut().map(|outputs| outputs.begin(&start));
                     let group = &self.settings.group;
                     if broken(Mutation::StartsTwice) {
-                        let _ = self.handlers.start(start.clone(), outgoing.clone(), group, token.clone());
+                        let _ = self.handlers.start(
+                            start.clone(),
+                            outgoing.clone(),
+                            group,
+                            token.clone(),
+                            moment,
+                        );
                     }
-                    if let Some(outcome) = self.handlers.start(start, outgoing, group, token) {
-                        now = self.clock.now();
-                        self.outcome(ticket, outcome, now);
+                    if let Some((outcome, ended)) = self.handlers.start(start, outgoing, group, token, moment)
+                    {
+                        moment = ended; // where the next one begins: the clock is read once for each
+                        self.outcome(ticket, outcome, self.clock.at(moment));
                     }
                 }
                 Action::StartBatch(starts) => {

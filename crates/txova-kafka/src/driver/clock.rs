@@ -18,7 +18,11 @@ impl Clock {
     }
 
     pub(super) fn now(&self) -> Now {
-        let passed = self.start.elapsed();
+        self.at(Instant::now())
+    }
+
+    pub(super) fn at(&self, instant: Instant) -> Now {
+        let passed = instant.saturating_duration_since(self.start);
         Now { at: Moment(passed.as_micros() as u64), unix_ms: self.start_unix_ms + passed.as_millis() as i64 }
     }
 

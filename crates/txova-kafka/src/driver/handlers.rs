@@ -8,7 +8,6 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::BoxFuture;
 
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
@@ -53,30 +52,31 @@ impl Handlers {
     }
 
     /// Begins a handler. Most do not wait for anything, so it is polled once in place; its outcome comes back here when
-    /// that was all, and by way of a task when it was not.
+    /// that was all, with the moment it ended, and by way of a task when it was not.
     pub(super) fn start(
         &mut self,
         start: Start<Record>,
         outgoing: Option<Outgoing>,
         group: &Arc<str>,
         cancelled: CancellationToken,
-    ) -> Option<Outcome> {
+        began: Instant,
+    ) -> Option<(Outcome, Instant)> {
         let ticket = start.ticket;
-        let began = Instant::now();
         let deadline = began + self.timeout;
         let is_in_place = self.in_place.is_next();
         let before_it_begins = (!is_in_place).then(|| cancelled.clone());
         let attempt = attempt(start, outgoing, group, deadline, cancelled);
         let name = Named::new(self.dispatch.clone(), &attempt);
-        let mut handler = AssertUnwindSafe(dispatching(self.dispatch.clone(), attempt)).catch_unwind();
+        let mut handler = AssertUnwindSafe(self.dispatch.dispatch(attempt)).catch_unwind();
         if is_in_place {
             let polled = Pin::new(&mut handler).poll_unpin(&mut Context::from_waker(Waker::noop()));
-            let took = began.elapsed();
+            let ended = Instant::now();
+            let took = ended.saturating_duration_since(began);
             self.in_place.polled(took);
             if let Poll::Ready(result) = polled {
                 let outcome = name.outcome(result.map_err(Some), self.timeout);
                 self.metrics.iter().for_each(|metrics| metrics.ran(took, &outcome));
-                return Some(outcome);
+                return Some((outcome, ended));
             }
         }
         let (timeout, metrics, done) = (self.timeout, self.metrics.clone(), self.done.clone());
@@ -167,7 +167,7 @@ impl Drop for Handlers {
 pub(crate) async fn guarded(dispatch: Arc<dyn Dispatch>, attempt: Attempt, limit: Duration) -> Outcome {
     let deadline = attempt.deadline;
     let name = Named::new(dispatch.clone(), &attempt);
-    let handler = AssertUnwindSafe(dispatching(dispatch, attempt)).catch_unwind();
+    let handler = AssertUnwindSafe(dispatch.dispatch(attempt)).catch_unwind();
     name.outcome(ended(tokio::time::timeout_at(deadline, handler).await), limit)
 }
 
@@ -196,11 +196,6 @@ fn late(deadline: Instant) -> Instant {
     deadline + Duration::from_secs(if broken(Mutation::NeverTimesOut) { 86_400 } else { 0 })
 }
 
-/// What the dispatch does before its first await is inside it, too.
-fn dispatching(dispatch: Arc<dyn Dispatch>, attempt: Attempt) -> BoxFuture<'static, Outcome> {
-    async move { dispatch.dispatch(attempt).await }.boxed()
-}
-
 /// `Err(None)` is a run that took too long.
 fn ended<T>(result: Result<Result<T, Panic>, Elapsed>) -> Ran<T> {
     result.map_or(Err(None), |result| result.map_err(Some))
@@ -214,6 +209,8 @@ fn unix_ms(ms: i64) -> Option<OffsetDateTime> {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
+    use futures_util::future::BoxFuture;
+
     use super::super::clock::Clock;
     use super::*;
     use crate::engine::{Action, Engine, Incoming, Settings};
@@ -222,13 +219,16 @@ mod tests {
 
     /// Blocks its thread, so that the next one is not tried in place.
     #[derive(Default)]
-    struct Blocking(AtomicUsize);
+    struct Blocking(Arc<AtomicUsize>);
 
     impl Dispatch for Blocking {
         fn dispatch(&self, _: Attempt) -> BoxFuture<'static, Outcome> {
-            self.0.fetch_add(1, Ordering::Relaxed);
-            std::thread::sleep(Duration::from_millis(1));
-            Box::pin(std::future::ready(Outcome::Handled(HandlerId(0))))
+            let begun = Arc::clone(&self.0);
+            Box::pin(async move {
+                begun.fetch_add(1, Ordering::Relaxed);
+                std::thread::sleep(Duration::from_millis(1));
+                Outcome::Handled(HandlerId(0))
+            })
         }
 
         fn dispatch_batch(&self, _: Vec<Attempt>) -> BoxFuture<'static, BatchOutcome> {
@@ -268,8 +268,10 @@ mod tests {
         let mut handlers = Handlers::new(dispatch.clone(), Duration::from_secs(60), sender);
         let (assignment, starts) = (CancellationToken::new(), starts(2));
         let late = starts[1].ticket;
-        let mut begun =
-            starts.into_iter().map(|start| handlers.start(start, None, &group, assignment.clone()));
+        let mut begun = starts.into_iter().map(|start| {
+            let started = handlers.start(start, None, &group, assignment.clone(), Instant::now());
+            started.map(|(outcome, _)| outcome)
+        });
         assert_eq!(begun.next(), Some(Some(Outcome::Handled(HandlerId(0)))));
         assert_eq!(begun.next(), Some(None), "it waits for its turn");
         assignment.cancel();

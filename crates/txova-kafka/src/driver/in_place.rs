@@ -10,10 +10,11 @@ use std::time::Duration;
 /// A poll longer than this is work that belongs in a task of its own.
 const LONG: Duration = Duration::from_micros(200);
 /// So many go straight to tasks after a long poll, before one is tried in place again; twice as many after each further one.
-const TASKS: u32 = 64;
+/// Few at first: on a busy machine, where turns are taken away all the time, each of them waits for another thread's.
+const TASKS: u32 = 2;
 const MOST_TASKS: u32 = 1 << 20;
 /// After so many polls in a row that were not long, the long ones before them are forgotten.
-const CALM: u32 = 256;
+const CALM: u32 = 32;
 
 pub(super) struct InPlace {
     tasks_left: u32,
@@ -65,15 +66,15 @@ mod tests {
 
     #[test]
     fn handlers_that_block_their_thread_are_hardly_ever_polled_in_place() {
-        assert!(in_place(1_000_000, |_| Duration::from_millis(1)) < 16);
+        assert!(in_place(1_000_000, |_| Duration::from_millis(1)) < 20);
         let every_tenth = |poll: u32| Duration::from_millis(u64::from(poll.is_multiple_of(10)));
-        assert!(in_place(1_000_000, every_tenth) < 150);
+        assert!(in_place(1_000_000, every_tenth) < 200);
     }
 
     #[test]
     fn a_machine_that_takes_the_turn_away_now_and_then_changes_little() {
-        let every_thousandth = |poll: u32| Duration::from_millis(u64::from(poll.is_multiple_of(1_000)));
-        let polls = in_place(1_000_000, every_thousandth);
-        assert!(polls > 930_000, "{polls}");
+        let every_fiftieth = |poll: u32| Duration::from_millis(u64::from(poll.is_multiple_of(50)));
+        let polls = in_place(1_000_000, every_fiftieth);
+        assert!(polls > 950_000, "{polls}");
     }
 }

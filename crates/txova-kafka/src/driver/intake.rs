@@ -3,9 +3,10 @@
 //! is no room at all, no batch is taken from the client.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::hash::{DefaultHasher, Hasher};
+use std::hash::BuildHasher as _;
 use std::vec;
 
+use foldhash::fast::FixedState;
 use tracing::debug;
 
 use crate::engine::{Engine, Incoming, Now, Offered, StopReason};
@@ -174,11 +175,7 @@ impl Held {
 
 /// Keys with the same hash share a lane, which costs them concurrency and nothing else.
 fn incoming(record: Record, handlers: &Handlers) -> Incoming<Record> {
-    let key_hash = record.key.as_ref().map(|key| {
-        let mut hasher = DefaultHasher::new();
-        hasher.write(key);
-        hasher.finish()
-    });
+    let key_hash = record.key.as_deref().map(|key| FixedState::default().hash_one(key));
     let batch = handlers.batch_of(&record);
     Incoming { offset: record.offset, key_hash, bytes: record.size_bytes(), batch, record }
 }

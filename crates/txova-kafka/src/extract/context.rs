@@ -1,7 +1,5 @@
 //! What is published for an event inherits from it.
 
-use txova_events::EventContext;
-
 use super::{FromEvent, Incoming};
 use crate::context::{Context, TraceContext};
 use crate::outcome::HandlerError;
@@ -17,6 +15,6 @@ impl FromEvent for Context {
 impl Context {
     pub(crate) fn of(incoming: &Incoming<'_>) -> Self {
         let trace = TraceContext::from_headers(incoming.headers());
-        Self::new(EventContext::caused_by(incoming.envelope), trace)
+        Self::caused_by(incoming.record().value.clone().unwrap_or_default(), trace)
     }
 }

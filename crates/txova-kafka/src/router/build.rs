@@ -68,7 +68,7 @@ pub(super) fn build(router: Router) -> Result<Routes, RouterError> {
         Pattern::Exact(event_type) => Some((event_type.clone(), at)),
         Pattern::Prefix(_) => None,
     });
-    let exact: HashMap<String, usize> = exact.collect();
+    let exact: HashMap<String, usize, _> = exact.collect();
     Ok(Routes::new(Table {
         first_prefix: exact.len(),
         exact,

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
+use foldhash::fast::FixedState;
 use futures_util::future::BoxFuture;
 use tracing::{Instrument, Span};
 use txova_events::EnvelopeRef;
@@ -47,7 +48,7 @@ pub(super) struct Route {
 
 /// Routes in the order of precedence; whole types are found by `exact`.
 pub(super) struct Table {
-    pub exact: HashMap<String, usize>,
+    pub exact: HashMap<String, usize, FixedState>,
     pub first_prefix: usize,
     pub routes: Vec<Route>,
     /// By the numbers the routes have.

@@ -16,6 +16,7 @@ mod missing;
 pub(crate) mod mock;
 mod outbox;
 mod own_thread;
+mod pass;
 mod poll_loop;
 mod producer;
 mod raw;

@@ -19,18 +19,19 @@ use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::super::{Batch, Commit, GroupEvent, JoinOptions, OutOfRange, fenced};
+use super::super::{Commit, GroupEvent, JoinOptions, OutOfRange, fenced};
 use super::committer::Committer;
 use super::context::{self, Context, Notice};
 use super::member::{Order, Owned, Reply, closed};
 use super::missing::Missing;
 use super::outbox::Outbox;
+use super::pass::Pass;
 use super::rebalance::{Step, answer};
 use super::slots::{Slots, partitions};
 use super::worker::Worker;
-use super::{errors, metadata_calls, raw};
+use super::{errors, metadata_calls};
 use crate::client_error::{ClientError, ClientErrorKind};
-use crate::record::{Record, TopicPartition};
+use crate::record::TopicPartition;
 
 /// How long one poll waits when there is nothing: the longest an order waits, too.
 const POLL: Duration = Duration::from_millis(10);
@@ -51,6 +52,7 @@ pub(super) struct PollLoop {
     committer: Committer,
     orders: Receiver<Order>,
     events: UnboundedSender<GroupEvent>,
+    pass: Pass,
     outbox: Outbox,
     owned: Owned,
     options: JoinOptions,
@@ -88,6 +90,7 @@ impl PollLoop {
             committer,
             orders,
             events,
+            pass: Pass::default(),
             outbox,
             owned,
             options,
@@ -163,7 +166,6 @@ impl PollLoop {
     /// One pass: waits for the first record, takes what is ready behind it, and hands it over by partition.
     fn read(&mut self) {
         let consumer = Arc::clone(&self.consumer);
-        let mut batches: Vec<(usize, Batch)> = Vec::new();
         let (mut records, mut bytes) = (0, 0);
         let mut wait = POLL;
         while records < self.options.max_poll_records && bytes < PASS_BYTES {
@@ -171,7 +173,7 @@ impl PollLoop {
                 None => break,
                 Some(Ok(message)) => {
                     records += 1;
-                    bytes += self.take(&message, &mut batches);
+                    bytes += self.take(&message);
                 }
                 // What it says has come as a notice, with the words; this way only the code comes.
                 Some(Err(KafkaError::MessageConsumption(_) | KafkaError::MessageConsumptionFatal(_))) => {
@@ -184,20 +186,17 @@ impl PollLoop {
             }
             wait = Duration::ZERO;
         }
-        for (_, batch) in batches {
+        for batch in self.pass.end() {
             self.outbox.put(batch);
         }
     }
 
     /// Adds a record to its partition's batch; returns its size.
-    fn take(&mut self, message: &BorrowedMessage<'_>, batches: &mut Vec<(usize, Batch)>) -> usize {
+    fn take(&mut self, message: &BorrowedMessage<'_>) -> usize {
         let (topic, partition) = (message.topic(), message.partition());
-        let last = batches.last().and_then(|(position, batch)| {
-            let same = batch.partition.partition == partition && batch.partition.topic.as_ref() == topic;
-            same.then_some(*position)
-        });
-        let Some(position) = last.or_else(|| self.slots.position(topic, partition)) else { return 0 };
-        let Some(slot) = self.slots.at(position).filter(|slot| !slot.leaving) else { return 0 };
+        let current = self.pass.current(topic, partition);
+        let Some(place) = current.or_else(|| self.slots.position(topic, partition)) else { return 0 };
+        let Some(slot) = self.slots.at(place).filter(|slot| !slot.leaving) else { return 0 };
 
         if let Some(next) = slot.next.filter(|next| slot.began && message.offset() < *next)
             && self.consumer.context().has_reset()
@@ -207,27 +206,12 @@ impl PollLoop {
             self.tell(GroupEvent::Fatal(error));
             return 0;
         }
-        let headers = raw::headers(message);
-        let headers = headers.iter().map(|(name, value)| (name.as_ref(), *value));
-        let timestamp_ms = message.timestamp().to_millis();
-        let record =
-            Record::copy_from(message.offset(), timestamp_ms, message.key(), message.payload(), headers);
-        let size = record.size_bytes();
-        slot.next = Some(record.offset + 1);
+        slot.next = Some(message.offset() + 1);
         slot.began = true;
-        if last.is_none() && !batches.iter().any(|(known, _)| *known == position) {
-            let batch = Batch { partition: slot.partition.clone(), epoch: slot.epoch, records: Vec::new() };
-            batches.push((position, batch));
+        if current.is_none() {
+            self.pass.turn_to(place, slot);
         }
-        // The current partition's batch is kept last, where it is found without a search.
-        if let Some(found) = batches.iter().rposition(|(known, _)| *known == position) {
-            let end = batches.len() - 1;
-            batches.swap(found, end);
-            if let Some((_, batch)) = batches.last_mut() {
-                batch.records.push(record);
-            }
-        }
-        size
+        self.pass.add(message)
     }
 
     fn choke(&mut self) {

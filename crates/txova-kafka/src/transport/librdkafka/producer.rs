@@ -274,13 +274,12 @@ impl Asking<'_> {
 
 /// The record as it was handed over, but for the partition it was bound for.
 fn copy(message: &BorrowedMessage<'_>) -> OutgoingRecord {
-    let headers = raw::headers(message).into_iter();
     OutgoingRecord {
         topic: message.topic().into(),
         partition: None,
         key: message.key().map(Bytes::copy_from_slice),
         value: message.payload().map(Bytes::copy_from_slice),
-        headers: headers
+        headers: raw::headers(message)
             .map(|(name, value)| (name.into_owned().into(), value.map(Bytes::copy_from_slice)))
             .collect(),
         timestamp_ms: message.timestamp().to_millis(),

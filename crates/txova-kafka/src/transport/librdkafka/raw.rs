@@ -29,21 +29,18 @@ use super::worker::Consumer;
 
 type Header<'a> = (Cow<'a, str>, Option<&'a [u8]>);
 
-/// A message's headers. A name that is no UTF-8, on which rdkafka panics, is read with U+FFFD for what is no text.
-pub(super) fn headers<'a>(message: &'a BorrowedMessage<'_>) -> Vec<Header<'a>> {
+/// A message's headers, in order. A name that is no UTF-8, on which rdkafka panics, is read with U+FFFD for what is no text.
+pub(super) fn headers<'a>(message: &'a BorrowedMessage<'_>) -> impl Iterator<Item = Header<'a>> {
     let mut list = ptr::null_mut();
     // SAFETY: the message is alive as long as its borrow; librdkafka parses the headers into it and keeps them there.
     let parsed = unsafe { rd_kafka_message_headers(message.ptr(), &mut list) };
-    if parsed != rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
-        return Vec::new();
-    }
-    let mut headers = Vec::new();
-    loop {
+    let places = if parsed == rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR { 0..usize::MAX } else { 0..0 };
+    places.map_while(move |place| {
         let (mut name, mut value, mut size) = (ptr::null(), ptr::null(), 0);
         // SAFETY: `list` belongs to the message; an index past the end is answered with an error, not read.
-        let found = unsafe { rd_kafka_header_get_all(list, headers.len(), &mut name, &mut value, &mut size) };
+        let found = unsafe { rd_kafka_header_get_all(list, place, &mut name, &mut value, &mut size) };
         if found != rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR || name.is_null() {
-            return headers;
+            return None;
         }
         // SAFETY: librdkafka ends every name with a zero byte, and both live as long as the message.
         let name = unsafe { CStr::from_ptr(name) }.to_string_lossy();
@@ -51,8 +48,8 @@ pub(super) fn headers<'a>(message: &'a BorrowedMessage<'_>) -> Vec<Header<'a>> {
             // SAFETY: librdkafka gave the pointer together with its size.
             unsafe { slice::from_raw_parts(value.cast::<u8>(), size) }
         });
-        headers.push((name, value));
-    }
+        Some((name, value))
+    })
 }
 
 /// The metadata of each element, in the list's order. rdkafka panics on metadata that is no UTF-8; a foreign client

@@ -103,7 +103,7 @@ fn follow_all(consumer: &BaseConsumer<Context>, items: &mpsc::Sender<Vec<Item>>)
 }
 
 fn copied(message: &BorrowedMessage<'_>) -> Record {
-    let headers = raw::headers(message);
+    let headers: Vec<_> = raw::headers(message).collect();
     let headers = headers.iter().map(|(name, value)| (name.as_ref(), *value));
     let timestamp_ms = message.timestamp().to_millis();
     Record::copy_from(message.offset(), timestamp_ms, message.key(), message.payload(), headers)

@@ -1,0 +1,108 @@
+//! Copies records into few allocations. A record that is kept keeps its pack: it must never hold much of its neighbours.
+
+use bytes::{BufMut, Bytes};
+
+use super::{Headers, Record};
+
+/// A pack that has so many bytes is closed.
+const PACK_BYTES: usize = 16 * 1024;
+
+/// Records of one read, side by side: one allocation for some dozens, where each had several of its own, freed by another
+/// thread than made them.
+#[derive(Debug, Default)]
+pub(crate) struct Pack {
+    bytes: Vec<u8>,
+    records: Vec<Packed>,
+}
+
+#[derive(Debug)]
+struct Packed {
+    offset: i64,
+    timestamp_ms: Option<i64>,
+    key: Option<usize>,
+    value: Option<usize>,
+    headers: usize,
+}
+
+impl Pack {
+    /// Adds a record; answers with [`Record::size_bytes`] of it.
+    pub(crate) fn add<'a, N: AsRef<str>>(
+        &mut self,
+        offset: i64,
+        timestamp_ms: Option<i64>,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: impl Iterator<Item = (N, Option<&'a [u8]>)>,
+    ) -> usize {
+        let before = self.bytes.len();
+        self.bytes.put_slice(key.unwrap_or_default());
+        self.bytes.put_slice(value.unwrap_or_default());
+        let bare = self.bytes.len();
+        for (name, value) in headers {
+            Headers::put(&mut self.bytes, name.as_ref(), value);
+        }
+        let headers = self.bytes.len() - bare;
+        let (key, value) = (key.map(<[u8]>::len), value.map(<[u8]>::len));
+        self.records.push(Packed { offset, timestamp_ms, key, value, headers });
+        self.bytes.len() - before
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.bytes.len() >= PACK_BYTES
+    }
+
+    /// Hands over what was added, in order.
+    pub(crate) fn unpack_into(&mut self, records: &mut Vec<Record>) {
+        let mut rest = Bytes::copy_from_slice(&self.bytes);
+        self.bytes.clear();
+        records.extend(self.records.drain(..).map(|packed| Record {
+            offset: packed.offset,
+            timestamp_ms: packed.timestamp_ms,
+            key: packed.key.map(|length| rest.split_to(length)),
+            value: packed.value.map(|length| rest.split_to(length)),
+            headers: Headers { encoded: rest.split_to(packed.headers) },
+        }));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packed_record_is_the_one_that_was_copied_alone() {
+        type Given =
+            (Option<&'static [u8]>, Option<&'static [u8]>, Vec<(&'static str, Option<&'static [u8]>)>);
+        let given: Vec<Given> = vec![
+            (Some(b"k"), Some(b"value"), vec![("a", Some(b"1")), ("b", None)]),
+            (None, Some(b""), vec![]),
+            (Some(b""), None, vec![("", Some(b""))]),
+            (None, None, vec![]),
+        ];
+        let (mut pack, mut records, mut alone) = (Pack::default(), Vec::new(), Vec::new());
+        for (at, (key, value, headers)) in given.into_iter().enumerate() {
+            let record = Record::copy_from(at as i64, Some(7), key, value, headers.clone());
+            assert_eq!(pack.add(at as i64, Some(7), key, value, headers.into_iter()), record.size_bytes());
+            alone.push(record);
+            if at == 1 {
+                pack.unpack_into(&mut records);
+            }
+        }
+        pack.unpack_into(&mut records);
+        assert_eq!(records, alone);
+    }
+
+    #[test]
+    fn a_pack_is_full_before_it_holds_much() {
+        let (mut pack, headers) = (Pack::default(), || std::iter::empty::<(&str, Option<&[u8]>)>());
+        let mut added = 0;
+        while !pack.is_full() {
+            added += pack.add(0, None, None, Some(&[0; 450]), headers());
+        }
+        assert!(added < PACK_BYTES + 450);
+        pack.unpack_into(&mut Vec::new());
+        assert!(!pack.is_full());
+        pack.add(0, None, None, Some(&[0; PACK_BYTES]), headers());
+        assert!(pack.is_full(), "a large record is alone");
+    }
+}
