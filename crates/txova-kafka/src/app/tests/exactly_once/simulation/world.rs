@@ -225,11 +225,11 @@ impl World {
         app.settings.engine.retry.seed = self.post.seed; // else the process's number
         app.settings.engine.max_metadata_bytes = self.metadata_bytes;
         let handle = app.handle();
+        let ids = |cluster: &Cluster| cluster.members(GROUP).into_iter().map(|member| member.id);
+        let known: Vec<_> = ids(&self.cluster).collect(); // also one that has crashed and is not gone yet
         let run = tokio::spawn(app.run());
-        let known: Vec<_> = self.members.iter().filter_map(|member| member.id).collect();
         let id = loop {
-            let new = self.cluster.members(GROUP).into_iter().map(|member| member.id);
-            if let Some(id) = new.filter(|id| !known.contains(id)).max() {
+            if let Some(id) = ids(&self.cluster).find(|id| !known.contains(id)) {
                 break Some(id);
             }
             if run.is_finished() {
