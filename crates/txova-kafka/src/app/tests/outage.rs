@@ -90,3 +90,34 @@ async fn restarts_amid_an_outage_end_in_no_dead_letter_either() {
     }
     assert!(cluster.records(DLQ).is_empty());
 }
+
+/// Refusals for good are the record's own, one by one; all in a row they are the handler's trouble.
+#[tokio::test(start_paused = true)]
+async fn a_flood_of_refusals_is_held_back_and_said_and_costs_one_record_a_probe() {
+    async fn refuse(gateway: State<Gateway>, seen: State<Seen>, meta: Meta) -> Result<(), HandlerError> {
+        let is_away = gateway.0.0.load(Relaxed);
+        let charged = charge(gateway, seen, meta).await;
+        charged.map_err(|error| if is_away { HandlerError::permanent("no such customer") } else { error })
+    }
+    let (cluster, seen, gateway) = (cluster(4), Seen::default(), Gateway::default());
+    gateway.0.store(true, Relaxed);
+    let app = builder(&cluster).on("parcel.paid", refuse).topics([TOPIC]);
+    let app = app.state(seen.clone()).state(gateway.clone()).build().unwrap();
+    let handle = app.handle();
+    let run = tokio::spawn(app.run());
+    for n in 0..200 {
+        produce(&cluster, &format!("paid {n}"), &event("parcel.paid", &format!("paid {n}")));
+    }
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let letters = cluster.records(DLQ).len();
+    assert!((20..60).contains(&letters), "{letters} of 200");
+    let health = handle.check(tokio::time::Instant::now() + LONG).await;
+    let notice = health.notice.clone().unwrap();
+    assert!(health.is_well() && notice.starts_with("the handler refuse is held back for "), "{health:?}");
+    assert!(notice.ends_with(" records wait for it: no such customer"), "{notice}");
+    gateway.0.store(false, Relaxed);
+    cluster.wait_until(|cluster| cluster.lag(GROUP, TOPIC) == 0).await;
+    assert_eq!(cluster.records(DLQ).len() + seen.all().len(), 200, "each is a letter or done");
+    assert!(handle.close(LONG).await);
+    run.await.unwrap().unwrap();
+}
