@@ -24,8 +24,8 @@ pub(crate) struct Setup {
     pub(crate) folder: PathBuf,
     pub(crate) session_timeout: Duration,
     pub(crate) promise: Promise,
-    /// The only broker is killed and stopped: a member that leaves meanwhile cannot commit.
-    pub(crate) only_broker_is_struck: bool,
+    /// Brokers are killed and stopped: a member that leaves while its group's is away says that it could not commit.
+    pub(crate) brokers_are_struck: bool,
 }
 
 /// A member that was started.

@@ -103,7 +103,7 @@ async fn look(args: &Args) -> Result<Found> {
         folder,
         session_timeout,
         promise: Promise::AtLeastOnce,
-        only_broker_is_struck: false,
+        brokers_are_struck: false,
     };
     let half = u64::from(args.records / 2);
     let mut first = setup.start("first", &["--stuck", "--tell-at", &half.to_string()])?;

@@ -69,7 +69,9 @@ impl Group {
             known: Vec::new(),
             counts: Counts::default(),
             ended_alone: Rule::new("no member ends unless it is killed or asked to"),
-            left_well: Rule::new("a member that is asked to leave commits, leaves and ends"),
+            left_well: Rule::new(
+                "a member that is asked to leave commits, or says that its broker did not answer, leaves and ends",
+            ),
         };
         (0..members).try_for_each(|_| group.join())?;
         Ok(group)
@@ -238,9 +240,9 @@ impl Group {
 
     async fn leave_ended(&mut self, member: &mut Member) {
         let ended = member.ended(LEAVE_WITHIN).await;
-        let without_broker = self.setup.only_broker_is_struck;
+        let may_be_without_commit = self.setup.brokers_are_struck;
         let well = ended.as_ref().is_ok_and(|status| {
-            status.success() || without_broker && status.code() == Some(LAST_COMMIT_FAILED.into())
+            status.success() || may_be_without_commit && status.code() == Some(LAST_COMMIT_FAILED.into())
         });
         self.left_well.look(well, || match ended {
             Ok(status) => format!("{}: {status}", member.name),

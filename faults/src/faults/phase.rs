@@ -59,7 +59,7 @@ impl Phase {
             folder: self.folder.clone(),
             session_timeout: SESSION_TIMEOUT,
             promise: self.promise,
-            only_broker_is_struck: self.nodes == 1 && self.brokers_too,
+            brokers_are_struck: self.brokers_too,
         };
         let kafka = client(&brokers.bootstrap)?;
         create_topics(&kafka, PARTITIONS, brokers.nodes).await?;

@@ -231,3 +231,42 @@ async fn a_record_that_comes_alone_does_not_wait_for_others() {
     }
     assert!(took.iter().any(|took| *took < Duration::from_secs(1)), "{took:?}");
 }
+
+/// The first record's answer is so late that it runs out of time; the second is written meanwhile, its answer late too.
+#[tokio::test]
+async fn what_is_sent_again_behind_a_record_that_ran_out_of_time_is_told_as_maybe_twice() {
+    let (told, bootstrap) = std::sync::mpsc::channel();
+    let (answer_after, round_trips) = std::sync::mpsc::channel();
+    // A mock cluster must not leave the thread it was made on.
+    std::thread::spawn(move || {
+        let mock = rdkafka::mocking::MockCluster::new(1).unwrap();
+        mock.create_topic("orders", 2, 1).unwrap();
+        told.send(mock.bootstrap_servers()).unwrap();
+        for round_trip in round_trips {
+            mock.broker_round_trip_time(1, round_trip).unwrap();
+            told.send(String::new()).unwrap();
+        }
+    });
+    let answer_after = |round_trip: Duration| {
+        answer_after.send(round_trip).unwrap();
+        bootstrap.recv().unwrap();
+    };
+    let brokers = bootstrap.recv().unwrap();
+    let limits = [("message.timeout.ms", "8000"), ("request.timeout.ms", "500"), ("linger.ms", "0")];
+    let producer = with(&brokers, &limits).producer().unwrap();
+    for partition in [0, 1] {
+        let first = send(&producer, outgoing("orders", partition, "0")).await.unwrap().unwrap();
+        assert!(!first.maybe_twice, "nothing ran out of time");
+    }
+    answer_after(Duration::from_secs(60));
+    let late = send(&producer, outgoing("orders", 0, "late"));
+    // The second must be the younger by enough to have its answer still.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let again = send(&producer, outgoing("orders", 1, "again"));
+    assert_eq!(late.await.unwrap().unwrap_err().kind, ClientErrorKind::TimedOutMaybeWritten);
+    answer_after(Duration::ZERO);
+    let delivery = again.await.unwrap().unwrap();
+    assert!(delivery.maybe_twice && delivery.offset > 1, "{delivery:?}");
+    let last = send(&producer, outgoing("orders", 1, "last")).await.unwrap().unwrap();
+    assert!(!last.maybe_twice, "it was sent once");
+}
