@@ -1,8 +1,9 @@
 //! Tells of which keys newer events were handled before a letter is taken up: replaying is late by nature. It must never
 //! hold anything up for long: it looks at a limited stretch of the log, and says so where that was not all.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -10,9 +11,9 @@ use tracing::debug;
 
 use crate::client_error::ClientError;
 use crate::dead_letter::EntryPlace;
-use crate::dead_letter::list::{ANSWER_TIMEOUT, Topics};
+use crate::dead_letter::list::{ANSWER_TIMEOUT, Topics, read_ranges};
 use crate::kafka::Kafka;
-use crate::record::TopicPartition;
+use crate::record::{Record, TopicPartition};
 use crate::transport::ReadRange;
 
 use super::pick::{Pick, Unhandled};
@@ -69,56 +70,88 @@ pub(super) async fn find(
         committed.extend(kafka.transport.committed(group.to_string(), asked.clone(), ANSWER_TIMEOUT).await?);
         ends.extend(kafka.transport.watermarks(asked, ANSWER_TIMEOUT).await?);
     }
-    let (mut found, mut left) = (Vec::new(), MOST_OFFSETS);
+    let mut left = MOST_OFFSETS;
+    let mut searches = Vec::new();
     for (((group, partition), letters), (committed, ends)) in
         partitions.into_iter().zip(committed.into_iter().zip(ends))
     {
         let Some(committed) = committed else { continue };
         let first = letters.oldest.values().map(|(offset, _)| offset + 1).min().unwrap_or(i64::MAX);
         let (start, whole_end) = (first.max(ends.low), committed.offset.min(ends.high));
-        let end = whole_end.min(start.saturating_add(left));
         if start >= whole_end {
             continue;
         }
-        left -= end.saturating_sub(start).max(0);
-        let not_handled = unhandled.of(&group, &partition);
-        let mut newest: HashMap<Vec<u8>, i64> = HashMap::new();
-        if start < end {
-            let range = ReadRange { partition: partition.clone(), start, end };
-            let mut records = kafka.transport.read(vec![range])?;
-            while let Some(item) = records.recv().await {
-                let (_, record) = item?;
-                let key = record.key.as_deref().unwrap_or_default();
-                let is_newer = letters.oldest.get(key).is_some_and(|(offset, _)| *offset < record.offset);
-                if is_newer && not_handled.is_none_or(|offsets| !offsets.contains(&record.offset)) {
-                    newest.insert(key.to_vec(), record.offset);
-                }
-            }
+        let end = whole_end.min(start.saturating_add(left));
+        left -= end - start;
+        let newest = HashMap::new();
+        searches.push(Search { group, partition, letters, range: start..end, whole_end, newest });
+    }
+    // Several groups may have failed on one partition: it is read once for all of them.
+    let mut of_partition: BTreeMap<TopicPartition, Vec<&mut Search>> = BTreeMap::new();
+    for search in searches.iter_mut().filter(|search| !search.range.is_empty()) {
+        of_partition.entry(search.partition.clone()).or_default().push(search);
+    }
+    let ranges = of_partition.iter().map(|(partition, searches)| ReadRange {
+        partition: partition.clone(),
+        start: searches.iter().map(|search| search.range.start).min().unwrap_or(0),
+        end: searches.iter().map(|search| search.range.end).max().unwrap_or(0),
+    });
+    read_ranges(kafka, ranges.collect(), |at, record| {
+        for search in of_partition.get_mut(at).into_iter().flatten() {
+            search.look(&record, unhandled);
         }
-        let mut of_partition: Vec<Overtaken> = newest
-            .into_iter()
-            .filter_map(|(key, newest_offset)| {
-                let (_, entry) = letters.oldest.get(&key)?;
-                let (entry, group) = (entry.clone(), group.to_string());
-                Some(Overtaken {
-                    entry,
-                    key: String::from_utf8_lossy(&key).into_owned(),
-                    group,
-                    newest_offset,
-                })
-            })
+    })
+    .await?;
+    Ok(searches.into_iter().flat_map(Search::found).collect())
+}
+
+/// For newer events of the keys of a group's letters about one partition.
+struct Search {
+    group: Arc<str>,
+    partition: TopicPartition,
+    letters: Letters,
+    /// What is looked at.
+    range: Range<i64>,
+    /// What would have to be looked at.
+    whole_end: i64,
+    /// By key, the offset.
+    newest: HashMap<Vec<u8>, i64>,
+}
+
+impl Search {
+    fn look(&mut self, record: &Record, unhandled: &Unhandled) {
+        let key = record.key.as_deref().unwrap_or_default();
+        let is_newer = self.letters.oldest.get(key).is_some_and(|(offset, _)| *offset < record.offset);
+        let is_handled = || {
+            let not_handled = unhandled.of(&self.group, &self.partition);
+            not_handled.is_none_or(|offsets| !offsets.contains(&record.offset))
+        };
+        if self.range.contains(&record.offset) && is_newer && is_handled() {
+            self.newest.insert(key.to_vec(), record.offset);
+        }
+    }
+
+    fn found(self) -> Vec<Overtaken> {
+        let Self { group, partition, letters, range, whole_end, newest } = self;
+        let overtaken = |entry: &EntryPlace, key: &[u8], newest_offset: i64| Overtaken {
+            entry: entry.clone(),
+            key: String::from_utf8_lossy(key).into_owned(),
+            group: group.to_string(),
+            newest_offset,
+        };
+        let mut found: Vec<Overtaken> = newest
+            .iter()
+            .filter_map(|(key, offset)| Some(overtaken(&letters.oldest.get(key)?.1, key, *offset)))
             .collect();
-        if end < whole_end
+        if range.end < whole_end
             && let Some((_, entry)) = letters.oldest.values().min_by_key(|(offset, _)| *offset)
         {
-            debug!(%partition, from = end, to = whole_end, "newer events of the letters' keys are not all looked at");
-            let (entry, group) = (entry.clone(), group.to_string());
-            of_partition.push(Overtaken { entry, key: String::new(), group, newest_offset: whole_end - 1 });
+            debug!(%partition, from = range.end, to = whole_end, "newer events of the letters' keys are not all looked at");
+            found.push(overtaken(entry, &[], whole_end - 1));
         }
-        of_partition.sort_by(|a, b| a.key.cmp(&b.key));
-        found.extend(of_partition);
+        found.sort_by(|a, b| a.key.cmp(&b.key));
+        found
     }
-    Ok(found)
 }
 
 /// Of longer lists so many are printed.

@@ -20,6 +20,8 @@ use crate::record::OutgoingRecord;
 
 /// Before a call that failed at once is made again.
 const PAUSE: Duration = Duration::from_millis(50);
+/// How long a connection is waited for before anything is asked.
+const CONNECTED_WITHIN: Duration = Duration::from_secs(1);
 
 /// A producer with a transactional id.
 pub(super) struct TransactionalProducer {
@@ -57,6 +59,8 @@ impl TransactionalProducer {
     /// Takes the id over: what a producer that had it before left open is ended when this comes back.
     pub(super) fn take_over(&self, limit: Duration) -> Result<(), ClientError> {
         let until = Instant::now() + limit;
+        // librdkafka asks for the coordinator at once where a broker is connected, else half a second later.
+        let _ = self.producer.client().client().fetch_cluster_id(limit.min(CONNECTED_WITHIN));
         let taken = again(until, |left| self.producer.client().init_transactions(left).map_err(failed));
         taken.map_err(|failed| self.error("taking it over", &failed))
     }
