@@ -392,7 +392,14 @@ impl NotTaken {
     pub(crate) fn tell(self, record: &OutgoingRecord) {
         let Self { error, done } = self;
         let key = record.key.clone();
-        done(Err(Undelivered { error, written: Written::No, is_taken: false, key, record: None }));
+        done(Err(Undelivered {
+            error,
+            written: Written::No,
+            is_taken: false,
+            maybe_twice: false,
+            key,
+            record: None,
+        }));
     }
 }
 
@@ -404,6 +411,8 @@ pub(crate) struct Undelivered {
     pub written: Written,
     /// Where the client did not even take it, the error says nothing of the cluster.
     pub is_taken: bool,
+    /// Whether it may be in the log, and then also twice.
+    pub maybe_twice: bool,
     pub key: Option<Bytes>,
     /// The record itself, where it was refused for good: the caller may have let it go.
     pub record: Option<Box<OutgoingRecord>>,

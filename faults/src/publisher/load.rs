@@ -14,7 +14,7 @@ use crate::failure::{Context, Result};
 #[derive(Clone, Debug)]
 pub(super) enum Said {
     Written { partition: i32, offset: i64, maybe_twice: bool },
-    Maybe(String),
+    Maybe { why: String, maybe_twice: bool },
     No(String),
 }
 
@@ -106,16 +106,24 @@ async fn collect(mut handles: mpsc::UnboundedReceiver<(u32, u32, PublishHandle)>
 }
 
 impl Account {
-    /// Key and number of what was acknowledged with the word that it may be there twice.
+    /// Key and number of what was told as maybe there twice.
     pub(super) fn maybe_twice(&self) -> impl Iterator<Item = (u32, u32)> {
-        let is_told = |told: &&Told| matches!(told.said, Said::Written { maybe_twice: true, .. });
+        let is_told = |told: &&Told| {
+            matches!(
+                told.said,
+                Said::Written { maybe_twice: true, .. } | Said::Maybe { maybe_twice: true, .. }
+            )
+        };
         self.told.iter().filter(is_told).map(|told| (told.key, told.number))
     }
 
     fn add_error(&mut self, key: u32, number: u32, error: &PublishError) {
         let (text, name) = match error.written() {
             Written::No => (Said::No(error.to_string()), "certainly not written"),
-            Written::Maybe => (Said::Maybe(error.to_string()), "possibly written"),
+            Written::Maybe => {
+                let said = Said::Maybe { why: error.to_string(), maybe_twice: error.maybe_twice() };
+                (said, "possibly written")
+            }
         };
         *self.failures.entry(format!("{}, {name}", error.kind().as_str())).or_default() += 1;
         self.told.push(Told { key, number, said: text });

@@ -25,6 +25,7 @@ pub struct PublishError {
 struct Told {
     place: Option<Place>,
     message: String,
+    maybe_twice: bool,
     size_bytes: Option<usize>,
     limit_bytes: Option<usize>,
     retry_after: Option<Duration>,
@@ -162,6 +163,11 @@ impl PublishError {
         too_large
     }
 
+    pub(super) fn with_twice(mut self, maybe_twice: bool) -> Self {
+        self.told.maybe_twice = maybe_twice;
+        self
+    }
+
     fn of_size(mut self, size_bytes: usize, limit_bytes: Option<usize>) -> Self {
         (self.told.size_bytes, self.told.limit_bytes) = (Some(size_bytes), limit_bytes);
         self
@@ -189,6 +195,12 @@ impl PublishError {
     /// event's id.
     pub fn written(&self) -> Written {
         self.written
+    }
+
+    /// Whether a record that may be in the log may also be there twice, as
+    /// [`Published::maybe_twice`](super::Published::maybe_twice) says of one that is.
+    pub fn maybe_twice(&self) -> bool {
+        self.told.maybe_twice
     }
 
     /// Whether the same call can succeed later without anybody changing anything.
@@ -251,6 +263,9 @@ impl fmt::Display for PublishError {
         write!(f, ": {}", self.told.message)?;
         match self.written {
             Written::No => Ok(()),
+            Written::Maybe if self.told.maybe_twice => {
+                f.write_str(" (the record may have been written, also twice)")
+            }
             Written::Maybe => f.write_str(" (the record may have been written)"),
         }
     }

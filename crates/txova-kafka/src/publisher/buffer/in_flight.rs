@@ -39,9 +39,9 @@ impl InFlight {
             let letter = letters.letter(&mut undelivered)?;
             Some((letters, letter))
         });
-        let Undelivered { error, written, is_taken, key, .. } = undelivered;
+        let Undelivered { error, written, is_taken, maybe_twice, key, .. } = undelivered;
         let place = Place { topic: Arc::clone(&self.topic), key };
-        let error = PublishError::answered(place, self.size_bytes, error, written);
+        let error = PublishError::answered(place, self.size_bytes, error, written).with_twice(maybe_twice);
         let verdict = match error.kind() {
             _ if !is_taken => Verdict::Unknown,
             PublishErrorKind::Refused | PublishErrorKind::TooLarge => Verdict::Answered,

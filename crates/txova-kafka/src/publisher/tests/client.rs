@@ -8,7 +8,7 @@ use super::*;
 use crate::client_error::ClientErrorKind;
 use crate::lifecycle::Initializer;
 use crate::record::TopicPartition;
-use crate::transport::{Committed, GroupMember, NewTopic, ReadRange, Transport, Watermarks};
+use crate::transport::{Committed, GroupMember, NewTopic, ReadRange, Transport, Undelivered, Watermarks};
 
 /// What a client does with each record.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -198,6 +198,13 @@ async fn what_may_be_in_the_log_twice_is_told_as_that() {
     done(Ok(Delivery { partition: 0, offset: 7, maybe_twice: true }));
     let published = handle.await.unwrap();
     assert_eq!((published.offset, published.maybe_twice), (7, true));
+    let handle = publisher.enqueue_record(record("2")).await.unwrap();
+    let (_, done) = client.kept.lock().unwrap().remove(0);
+    let error = ClientError::new(ClientErrorKind::TimedOutMaybeWritten, "late");
+    let (written, is_taken, maybe_twice) = (Written::Maybe, true, true);
+    done(Err(Undelivered { error, written, is_taken, maybe_twice, key: None, record: None }));
+    let error = handle.await.unwrap_err();
+    assert!(error.maybe_twice() && error.to_string().ends_with("also twice)"), "{error}");
 }
 
 #[tokio::test]

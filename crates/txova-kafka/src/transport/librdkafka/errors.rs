@@ -134,7 +134,14 @@ pub(super) fn delivery(topic: &str, partition: i32, code: Code, written: Written
     };
     let place = if partition < 0 { topic.to_owned() } else { format!("{topic}-{partition}") };
     let text = format!("{place}: the record was not acknowledged ({code}); {certainty}");
-    Undelivered { error: ClientError::new(kind, text), written, is_taken: true, key: None, record: None }
+    Undelivered {
+        error: ClientError::new(kind, text),
+        written,
+        is_taken: true,
+        maybe_twice: false,
+        key: None,
+        record: None,
+    }
 }
 
 /// Whether sending the same record again gets the same answer until somebody changes something.

@@ -325,7 +325,10 @@ impl Answers {
         }
         let is_refused = written == Written::No && errors::is_refusal(undelivered.error.kind);
         let key = message.key().map(Bytes::copy_from_slice);
-        Undelivered { key, record: is_refused.then(|| Box::new(copy(message))), ..undelivered }
+        let maybe_twice =
+            written == Written::Maybe && self.sent_again.is_renewed_since(since, topic, partition);
+        let record = is_refused.then(|| Box::new(copy(message)));
+        Undelivered { key, record, maybe_twice, ..undelivered }
     }
 
     fn set_trouble(&self, code: RDKafkaErrorCode, said: ClientError) {

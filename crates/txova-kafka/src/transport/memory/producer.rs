@@ -198,7 +198,14 @@ fn step(queue: &mut Inner, state: &mut State) -> Vec<Answer> {
             let away = state.broker_away || trouble.is_some_and(|trouble| trouble.down);
             let error = |written, kind, why: &str| {
                 let error = ClientError::new(kind, format!("record for {place}: {why}"));
-                Err(Undelivered { error, written, is_taken: true, key: None, record: None })
+                Err(Undelivered {
+                    error,
+                    written,
+                    is_taken: true,
+                    maybe_twice: false,
+                    key: None,
+                    record: None,
+                })
             };
             let result = if queue.closed {
                 error(Written::No, ClientErrorKind::Closed, "the producer was dropped before it was written")
@@ -229,7 +236,7 @@ fn step(queue: &mut Inner, state: &mut State) -> Vec<Answer> {
 }
 
 fn unwritten(error: ClientError) -> Undelivered {
-    Undelivered { error, written: Written::No, is_taken: true, key: None, record: None }
+    Undelivered { error, written: Written::No, is_taken: true, maybe_twice: false, key: None, record: None }
 }
 
 /// As librdkafka does: what is refused for good comes back.
