@@ -9,9 +9,11 @@ use std::ops::Range;
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use metrics_exporter_prometheus::PrometheusBuilder;
 use txova_events::example::{Example, Ride};
 use txova_events::{EnvelopeRef, EventId, Origin, RawEnvelope, RideCompleted, Time, ToRecord, topics};
-use txova_kafka::bench::{Core, Dispatching, Work, decode_map, encode_map};
+use txova_kafka::bench::{Core, Dispatching, Measuring, Work, decode_map, encode_map};
+use txova_kafka::metrics::SECONDS_BUCKETS;
 use txova_kafka::{Event, Meta, Record, Router};
 
 use self::cpu_time::CpuTime;
@@ -26,7 +28,7 @@ criterion_group! {
         .measurement_time(Duration::from_secs(2))
         .sample_size(30)
         .without_plots();
-    targets = envelope, routing, core, offset_map
+    targets = envelope, routing, metrics_of_a_record, core, offset_map
 }
 
 /// A ride's end, which has 436 bytes as a record: the size of the bench's other workloads.
@@ -80,6 +82,30 @@ fn routing(criterion: &mut Criterion<CpuTime>) {
         group
             .bench_function(name, |bench| bench.iter(|| assert!(dispatching.one_record(black_box(&record)))));
     }
+}
+
+/// What metrics add to each record.
+fn metrics_of_a_record(criterion: &mut Criterion<CpuTime>) {
+    /// Prometheus' exporter keeps every duration until somebody looks after it, which is a part of the price.
+    const UPKEEP_EVERY: u32 = 1 << 16;
+    let mut group = criterion.benchmark_group("metrics of a record");
+    group.throughput(Throughput::Elements(1));
+    let took = Duration::from_micros(250);
+    let nobody = Measuring::new("typed");
+    group.bench_function("nobody listens", |bench| bench.iter(|| nobody.one_record(black_box(took))));
+    let recorder = PrometheusBuilder::new();
+    let recorder = recorder.set_buckets(&SECONDS_BUCKETS).expect("there are buckets").build_recorder();
+    let prometheus = metrics::with_local_recorder(&recorder, || Measuring::new("typed"));
+    let (handle, mut records) = (recorder.handle(), 0u32);
+    group.bench_function("prometheus", |bench| {
+        bench.iter(|| {
+            prometheus.one_record(black_box(took));
+            records = records.wrapping_add(1);
+            if records.is_multiple_of(UPKEEP_EVERY) {
+                handle.run_upkeep();
+            }
+        });
+    });
 }
 
 /// The core's cost of a record, which must not depend on how much is in flight.

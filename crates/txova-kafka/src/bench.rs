@@ -11,8 +11,10 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::attempt::{Attempt, Dispatch};
+use crate::config::MetricsConfig;
 use crate::engine::offset_map::{self, OffsetMap};
 use crate::engine::{Action, Engine, Incoming, Moment, Now, Offered, Settings, Ticket};
+use crate::metrics::{HandlerMetrics, Namespace};
 use crate::outcome::{HandlerId, Outcome};
 use crate::record::{Record, TopicPartition};
 use crate::router::Routes;
@@ -144,6 +146,22 @@ pub fn encode_map(committed: i64, done: &[Range<i64>]) -> String {
 /// How many runs a text has; `None` where it is no map for that offset.
 pub fn decode_map(committed: i64, text: &str) -> Option<usize> {
     Some(offset_map::decode(committed, text).ok()?.done.len())
+}
+
+/// What is counted and timed of each record that a handler has run for.
+pub struct Measuring(HandlerMetrics);
+
+impl Measuring {
+    /// Of a handler of this name, to the recorder there is.
+    pub fn new(handler: &str) -> Self {
+        let namespace = Namespace::new(&MetricsConfig::default());
+        Self(HandlerMetrics::new(&namespace, "bench-group", std::iter::once(handler)))
+    }
+
+    /// One that was handled in so long.
+    pub fn one_record(&self, took: Duration) {
+        self.0.ran(took, &Outcome::Handled(HandlerId(0)));
+    }
 }
 
 /// One record's way from the client to the end of its handler, for handlers that wait for nothing: the envelope read, the
