@@ -6,6 +6,7 @@ use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep};
 use txova_kafka::Kafka;
 use txova_kafka::config::KafkaConfig;
+use txova_kafka::publisher::Publisher;
 
 use super::Found;
 use super::account::compare;
@@ -30,7 +31,7 @@ pub(super) async fn run(place: &Place, long: bool, seed: u64, found: &mut Found)
     let kafka = Kafka::new(config).context(|| "no client".to_owned())?;
     create_topics(&kafka, PARTITIONS, 3).await?;
     let publisher = kafka.publisher("faults").context(|| "no publisher".to_owned())?;
-    publisher.warm_up([TOPIC], Duration::from_secs(30)).await.context(|| "warming up".to_owned())?;
+    warm_up(&publisher).await?;
 
     let window = Duration::from_secs(if long { 120 } else { 35 });
     let load = Load { per_second: PER_SECOND, keys: 500, filler_bytes: 100 };
@@ -46,6 +47,17 @@ pub(super) async fn run(place: &Place, long: bool, seed: u64, found: &mut Found)
     found.fact("closing", closed);
     let log = block_in_place(|| patiently(&brokers.bootstrap))?;
     compare(found, &account, &log)
+}
+
+/// A topic that was just made is not known to every broker yet.
+async fn warm_up(publisher: &Publisher) -> Result<()> {
+    let until = Instant::now() + Duration::from_secs(60);
+    loop {
+        match publisher.warm_up([TOPIC], Duration::from_secs(30)).await {
+            Err(_) if Instant::now() < until => sleep(Duration::from_millis(200)).await,
+            warm => return warm.context(|| "warming up".to_owned()),
+        }
+    }
 }
 
 /// The log, from a cluster that has just come back.
