@@ -98,6 +98,7 @@ fn check(answers: std::result::Result<Answers, tokio::task::JoinError>) -> Resul
 
 pub(super) async fn latency(task: &Task) -> Result<Measured> {
     let publisher = publisher(task)?;
+    publisher.publish(&data::event(0)).await.context(|| "the first event".to_owned())?; // connects
     let began = Instant::now();
     let (done, mut latencies) = mpsc::unbounded_channel();
     pace(task.records(), async |n, due| {

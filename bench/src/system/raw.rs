@@ -156,6 +156,8 @@ pub(super) async fn publish_with_futures(task: &Task) -> Result<Measured> {
 
 pub(super) async fn latency(task: &Task) -> Result<Measured> {
     let (producer, acks) = producer(task)?;
+    send(&producer, PUBLISH_TOPIC, &data::event(0), None)?; // connects
+    producer.flush(Duration::from_secs(60)).context(|| "connecting".to_owned())?;
     let began = Instant::now();
     pace(task.records(), async |n, due| send(&producer, PUBLISH_TOPIC, &data::event(n), Some(due))).await?;
     producer.flush(Duration::from_secs(60)).context(|| "flushing".to_owned())?;
