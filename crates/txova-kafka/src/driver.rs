@@ -11,6 +11,8 @@ mod membership;
 pub(crate) mod mutation;
 mod named;
 mod outputs;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -253,14 +255,23 @@ impl Driver {
             heard = follow::heard(&mut self.following) => self.follow_heard(heard),
             () = tokio::task::yield_now(), if more => {}
             Some(batch) = self.member.batches.recv(), if wants_batch => {
-                self.trouble = None;
-                let newest = self.assigned.get(&batch.partition).map(|assigned| assigned.epoch);
-                let newest = newest.filter(|_| broken(Mutation::MixesEpochs));
-                self.intake.put(Batch { epoch: newest.unwrap_or(batch.epoch), ..batch });
+                self.take(batch);
             }
             () = sleep_until(wake_at.unwrap_or_else(tokio::time::Instant::now)),
                 if wake_at.is_some() && !broken(Mutation::NeverWakes) => {}
         }
+    }
+
+    /// What the client said before this batch is heard before it: that its partition is assigned, for one. Both channels were
+    /// looked at, one after the other, and it may have said so in between.
+    fn take(&mut self, batch: Batch) {
+        while let Ok(event) = self.member.events.try_recv() {
+            self.event(Some(event));
+        }
+        self.trouble = None;
+        let newest = self.assigned.get(&batch.partition).map(|assigned| assigned.epoch);
+        let newest = newest.filter(|_| broken(Mutation::MixesEpochs));
+        self.intake.put(Batch { epoch: newest.unwrap_or(batch.epoch), ..batch });
     }
 
     /// Offers what was fetched until there is no room.

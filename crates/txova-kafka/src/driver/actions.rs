@@ -37,9 +37,9 @@ impl Driver {
                             moment,
                         );
                     }
-                    if let Some((outcome, ended)) = self.handlers.start(start, outgoing, group, token, moment)
-                    {
-                        moment = ended; // where the next one begins: the clock is read once for each
+                    let (outcome, ended) = self.handlers.start(start, outgoing, group, token, moment);
+                    moment = ended; // where the next one begins: the clock is read once for each
+                    if let Some(outcome) = outcome {
                         self.outcome(ticket, outcome, self.clock.at(moment));
                     }
                 }

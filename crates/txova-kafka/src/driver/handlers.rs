@@ -52,7 +52,7 @@ impl Handlers {
     }
 
     /// Begins a handler. Most do not wait for anything, so it is polled once in place; its outcome comes back here when
-    /// that was all, with the moment it ended, and by way of a task when it was not.
+    /// that was all, and by way of a task when it was not. With it comes the moment when that is decided, where the next one begins.
     pub(super) fn start(
         &mut self,
         start: Start<Record>,
@@ -60,7 +60,7 @@ impl Handlers {
         group: &Arc<str>,
         cancelled: CancellationToken,
         began: Instant,
-    ) -> Option<(Outcome, Instant)> {
+    ) -> (Option<Outcome>, Instant) {
         let ticket = start.ticket;
         let deadline = began + self.timeout;
         let is_in_place = self.in_place.is_next();
@@ -68,15 +68,16 @@ impl Handlers {
         let attempt = attempt(start, outgoing, group, deadline, cancelled);
         let name = Named::new(self.dispatch.clone(), &attempt);
         let mut handler = AssertUnwindSafe(self.dispatch.dispatch(attempt)).catch_unwind();
+        let mut ended = began;
         if is_in_place {
             let polled = Pin::new(&mut handler).poll_unpin(&mut Context::from_waker(Waker::noop()));
-            let ended = Instant::now();
+            ended = Instant::now();
             let took = ended.saturating_duration_since(began);
             self.in_place.polled(took);
             if let Poll::Ready(result) = polled {
                 let outcome = name.outcome(result.map_err(Some), self.timeout);
                 self.metrics.iter().for_each(|metrics| metrics.ran(took, &outcome));
-                return Some((outcome, ended));
+                return (Some(outcome), ended);
             }
         }
         let (timeout, metrics, done) = (self.timeout, self.metrics.clone(), self.done.clone());
@@ -86,12 +87,12 @@ impl Handlers {
                 return;
             }
             let result = tokio::time::timeout_at(late(deadline), handler).await;
-            let outcome = name.outcome(ended(result), timeout);
+            let outcome = name.outcome(caught(result), timeout);
             metrics.iter().for_each(|metrics| metrics.ran(began.elapsed(), &outcome));
             let _ = done.send(Done::Handler(ticket, outcome));
         });
         self.running.insert(ticket, task.abort_handle());
-        None
+        (None, ended)
     }
 
     /// Begins a handler over a batch. It is likely to wait for something, and goes straight to a task.
@@ -121,7 +122,7 @@ impl Handlers {
         let handler = AssertUnwindSafe(handler).catch_unwind();
         let task = tokio::spawn(async move {
             let result = tokio::time::timeout_at(late(deadline), handler).await;
-            let outcome = name.batch_outcome(ended(result), timeout, &offsets);
+            let outcome = name.batch_outcome(caught(result), timeout, &offsets);
             metrics.iter().for_each(|metrics| metrics.ran_batch(began.elapsed(), &outcome, offsets.len()));
             let _ = done.send(Done::Batch(tickets, outcome));
         });
@@ -168,7 +169,7 @@ pub(crate) async fn guarded(dispatch: Arc<dyn Dispatch>, attempt: Attempt, limit
     let deadline = attempt.deadline;
     let name = Named::new(dispatch.clone(), &attempt);
     let handler = AssertUnwindSafe(dispatch.dispatch(attempt)).catch_unwind();
-    name.outcome(ended(tokio::time::timeout_at(deadline, handler).await), limit)
+    name.outcome(caught(tokio::time::timeout_at(deadline, handler).await), limit)
 }
 
 fn attempt(
@@ -197,7 +198,7 @@ fn late(deadline: Instant) -> Instant {
 }
 
 /// `Err(None)` is a run that took too long.
-fn ended<T>(result: Result<Result<T, Panic>, Elapsed>) -> Ran<T> {
+fn caught<T>(result: Result<Result<T, Panic>, Elapsed>) -> Ran<T> {
     result.map_or(Err(None), |result| result.map_err(Some))
 }
 
@@ -270,7 +271,7 @@ mod tests {
         let late = starts[1].ticket;
         let mut begun = starts.into_iter().map(|start| {
             let started = handlers.start(start, None, &group, assignment.clone(), Instant::now());
-            started.map(|(outcome, _)| outcome)
+            started.0
         });
         assert_eq!(begun.next(), Some(Some(Outcome::Handled(HandlerId(0)))));
         assert_eq!(begun.next(), Some(None), "it waits for its turn");

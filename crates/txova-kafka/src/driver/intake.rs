@@ -32,8 +32,9 @@ impl Intake {
 
     /// Whether another batch may be taken from the client. What waits is no more than `most_bytes` and a batch.
     pub(super) fn is_open(&self, engine: &Engine<Record>, most_bytes: usize) -> bool {
-        let waits_alone = |partition| engine.is_over_share(partition);
-        engine.has_room(0) && self.bytes < most_bytes && self.waiting.keys().all(waits_alone)
+        let waits_alone =
+            |waiting: &VecDeque<Held>| waiting.front().is_some_and(|held| held.is_over_share(engine));
+        engine.has_room(0) && self.bytes < most_bytes && self.waiting.values().all(waits_alone)
     }
 
     /// Whether something that found no room has some by now.
@@ -56,7 +57,10 @@ impl Intake {
                 self.bytes -= held.bytes;
                 match held.feed(engine, handlers, now) {
                     Fed::All => {}
-                    Fed::NoRoom | Fed::OverShare => {
+                    fed @ (Fed::NoRoom | Fed::OverShare) => {
+                        if matches!(fed, Fed::OverShare) {
+                            engine.set_aside(&partition, true);
+                        }
                         waiting.push_front(self.measured(held));
                         break;
                     }
@@ -141,12 +145,18 @@ impl Held {
     fn fits(&self, engine: &Engine<Record>) -> bool {
         let first = self.first.as_ref().map(|first| first.bytes);
         let bytes = first.or_else(|| self.records.as_slice().first().map(Record::size_bytes));
-        !engine.is_over_share(&self.partition) && engine.has_room(bytes.unwrap_or(0))
+        let is_over = !engine.is_assigned(&self.partition, self.epoch); // and goes nowhere
+        is_over || !self.is_over_share(engine) && engine.has_room(bytes.unwrap_or(0))
+    }
+
+    /// What is of an assignment that is over has no share.
+    fn is_over_share(&self, engine: &Engine<Record>) -> bool {
+        engine.is_assigned(&self.partition, self.epoch) && engine.is_over_share(&self.partition)
     }
 
     fn feed(&mut self, engine: &mut Engine<Record>, handlers: &Handlers, now: Now) -> Fed {
         let incoming = |record| incoming(record, handlers);
-        let mut is_over_share = engine.is_over_share(&self.partition);
+        let mut is_over_share = self.is_over_share(engine);
         while let Some(incoming) = self.first.take().or_else(|| self.records.next().map(incoming)) {
             if is_over_share {
                 self.first = Some(incoming);

@@ -212,6 +212,12 @@ impl<R: Clone> Engine<R> {
         partition.is_some_and(|partition| partition.over_share)
     }
 
+    /// Whether records of this assignment are still taken.
+    pub(crate) fn is_assigned(&self, name: &TopicPartition, epoch: u64) -> bool {
+        let partition = self.by_name.get(name).and_then(|slot| self.partitions.get(*slot));
+        partition.is_some_and(|partition| partition.epoch == epoch && !partition.draining)
+    }
+
     /// As [`Self::is_over_share`], of the partition that was offered a record last.
     pub(crate) fn last_is_over_share(&self) -> bool {
         self.partitions.get(self.last_offered).is_some_and(|partition| partition.over_share)

@@ -4,8 +4,8 @@ use bytes::{BufMut, Bytes};
 
 use super::{Headers, Record};
 
-/// A pack that has so many bytes is closed.
-const PACK_BYTES: usize = 16 * 1024;
+/// A pack that has so many bytes is closed, without the record that made it larger: a small one must not keep a large one.
+const PACK_BYTES: usize = 4 * 1024;
 
 /// Records of one read, side by side: one allocation for some dozens, where each had several of its own, freed by another
 /// thread than made them.
@@ -22,6 +22,23 @@ struct Packed {
     key: Option<usize>,
     value: Option<usize>,
     headers: usize,
+}
+
+impl Packed {
+    fn size_bytes(&self) -> usize {
+        self.key.unwrap_or(0) + self.value.unwrap_or(0) + self.headers
+    }
+
+    /// Takes the record's bytes from the front.
+    fn unpacked(&self, bytes: &mut Bytes) -> Record {
+        Record {
+            offset: self.offset,
+            timestamp_ms: self.timestamp_ms,
+            key: self.key.map(|length| bytes.split_to(length)),
+            value: self.value.map(|length| bytes.split_to(length)),
+            headers: Headers { encoded: bytes.split_to(self.headers) },
+        }
+    }
 }
 
 impl Pack {
@@ -53,15 +70,16 @@ impl Pack {
 
     /// Hands over what was added, in order.
     pub(crate) fn unpack_into(&mut self, records: &mut Vec<Record>) {
-        let mut rest = Bytes::copy_from_slice(&self.bytes);
-        self.bytes.clear();
-        records.extend(self.records.drain(..).map(|packed| Record {
-            offset: packed.offset,
-            timestamp_ms: packed.timestamp_ms,
-            key: packed.key.map(|length| rest.split_to(length)),
-            value: packed.value.map(|length| rest.split_to(length)),
-            headers: Headers { encoded: rest.split_to(packed.headers) },
+        let last = self.records.last().map_or(0, Packed::size_bytes);
+        let alone = if self.bytes.len() > PACK_BYTES { last } else { 0 };
+        let (together, alone) = self.bytes.split_at(self.bytes.len() - alone);
+        let (mut together, mut alone) = (Bytes::copy_from_slice(together), Bytes::copy_from_slice(alone));
+        records.extend(self.records.drain(..).map(|packed| {
+            let bytes = if together.is_empty() { &mut alone } else { &mut together };
+            packed.unpacked(bytes)
         }));
+        self.bytes.clear();
+        self.bytes.shrink_to(4 * PACK_BYTES);
     }
 }
 
@@ -90,6 +108,22 @@ mod tests {
         }
         pack.unpack_into(&mut records);
         assert_eq!(records, alone);
+    }
+
+    #[test]
+    fn a_small_record_does_not_keep_a_large_one() {
+        let (mut pack, headers) = (Pack::default(), || std::iter::empty::<(&str, Option<&[u8]>)>());
+        for bytes in [50, 0, 1_000_000] {
+            assert!(!pack.is_full());
+            pack.add(0, None, None, Some(&vec![7; bytes]), headers());
+        }
+        let mut records = Vec::new();
+        pack.unpack_into(&mut records);
+        let [small, empty, large] = &records[..] else { panic!("three were added") };
+        assert_eq!((small.size_bytes(), empty.size_bytes(), large.size_bytes()), (50, 0, 1_000_000));
+        let alone = large.value.clone().expect("a value");
+        drop(records);
+        assert!(alone.try_into_mut().is_ok(), "nobody else has its bytes");
     }
 
     #[test]

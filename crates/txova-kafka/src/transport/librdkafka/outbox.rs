@@ -10,7 +10,7 @@ use super::super::Batch;
 use crate::record::TopicPartition;
 
 /// Batches in the channel. One pass of the polling thread reads at most 500 records or 1 MiB.
-pub(super) const CAPACITY: usize = 32;
+pub(super) const CAPACITY: usize = 8;
 
 #[derive(Debug)]
 pub(super) struct Outbox {
