@@ -86,15 +86,18 @@ pub(super) async fn find(
         let newest = HashMap::new();
         searches.push(Search { group, partition, letters, range: start..end, whole_end, newest });
     }
-    // Several groups may have failed on one partition: it is read once for all of them.
     let mut of_partition: BTreeMap<TopicPartition, Vec<&mut Search>> = BTreeMap::new();
     for search in searches.iter_mut().filter(|search| !search.range.is_empty()) {
         of_partition.entry(search.partition.clone()).or_default().push(search);
     }
-    let ranges = of_partition.iter().map(|(partition, searches)| ReadRange {
-        partition: partition.clone(),
-        start: searches.iter().map(|search| search.range.start).min().unwrap_or(0),
-        end: searches.iter().map(|search| search.range.end).max().unwrap_or(0),
+    let ranges = of_partition.iter().flat_map(|(partition, searches)| {
+        let stretches = stretches(searches.iter().map(|search| search.range.clone()).collect());
+        let partition = partition.clone();
+        stretches.into_iter().map(move |Range { start, end }| ReadRange {
+            partition: partition.clone(),
+            start,
+            end,
+        })
     });
     read_ranges(kafka, ranges.collect(), |at, record| {
         for search in of_partition.get_mut(at).into_iter().flatten() {
@@ -103,6 +106,20 @@ pub(super) async fn find(
     })
     .await?;
     Ok(searches.into_iter().flat_map(Search::found).collect())
+}
+
+/// Several groups may have failed on one partition: what they have in common is read once, and what lies between is not
+/// read, however long it is.
+fn stretches(mut ranges: Vec<Range<i64>>) -> Vec<Range<i64>> {
+    ranges.sort_by_key(|range| range.start);
+    let mut stretches: Vec<Range<i64>> = Vec::new();
+    for range in ranges {
+        match stretches.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => stretches.push(range),
+        }
+    }
+    stretches
 }
 
 /// For newer events of the keys of a group's letters about one partition.
@@ -170,5 +187,20 @@ pub(super) fn show(f: &mut fmt::Formatter<'_>, overtaken: &[Overtaken]) -> fmt::
     match overtaken.len().checked_sub(LISTED) {
         None | Some(0) => Ok(()),
         Some(more) => write!(f, "\n… and {more} more keys were overtaken"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_groups_have_in_common_is_read_once_and_never_what_lies_between() {
+        let of_groups = vec![50_000_001..50_000_100, 11..500, 400..600, 600..700, 450..460];
+        let looked_at: i64 = of_groups.iter().map(|range| range.end - range.start).sum();
+        let read = stretches(of_groups);
+        assert_eq!(read, [11..700, 50_000_001..50_000_100]);
+        assert!(read.iter().map(|range| range.end - range.start).sum::<i64>() <= looked_at);
+        assert_eq!(stretches(Vec::new()), []);
     }
 }

@@ -1,6 +1,7 @@
 //! Sends letters back to their topics, for the group that failed. It must never write a record apart from the letter's
 //! resolution: one without the other would send it back twice, or never.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures_util::future::join;
@@ -71,8 +72,15 @@ impl Run {
         piece: Vec<Pick>,
     ) -> Result<(), (Stop, Vec<Pick>)> {
         let mut picks = piece.into_iter();
-        let mut next = self.ready(&desk.audit("redrive", ""), &mut picks).await;
-        while !next.letters.is_empty() {
+        let mut next = Batch::default();
+        loop {
+            if next.letters.is_empty() {
+                next = self.ready(&desk.audit("redrive", ""), &mut picks).await;
+            }
+            if next.letters.is_empty() {
+                let unsent: Vec<Pick> = picks.collect();
+                return if unsent.is_empty() { Ok(()) } else { Err((Stop::Told, unsent)) };
+            }
             let mut batch = next;
             // While the brokers take one transaction, the next is made ready.
             let audit = desk.audit("redrive", "");
@@ -92,10 +100,14 @@ impl Run {
                 let failed = self.note_failed(desk, &mut next).await;
                 return Err((failed.err().unwrap_or(stop), unsent.into_iter().chain(picks).collect()));
             }
-            let held = next.split(|_, it| it.fate != Fate::SentBack || !self.is_held(&it.picked.letter));
+            // What failed in `next` itself is younger than what of its key is still in it.
+            let failed = batch.letters.iter().filter(|it| it.fate == Fate::Failed);
+            let failed: HashSet<_> = failed.filter_map(|it| self.ordered_by(&it.picked.letter)).collect();
+            let is_held =
+                |it: &Ready| self.ordered_by(&it.picked.letter).is_some_and(|key| failed.contains(&key));
+            let held = next.split(|_, it| it.fate != Fate::SentBack || !is_held(it));
             self.report.not_reached.extend(held.into_iter().map(|pick| pick.place));
         }
-        Ok(())
     }
 
     /// Makes ready as many letters as go in one transaction; none where there are none left, or enough has failed.
@@ -167,12 +179,16 @@ impl Run {
         let audit = desk.audit("redrive", &format!("failed: {error}"));
         let act = self.act((&letter.pick, &letter.picked), audit, None);
         letter.fate = Fate::Failed;
+        let key = self.ordered_by(&letter.picked.letter);
         self.failed(&letter.picked, error);
         if let Some(refused) = Arc::make_mut(&mut batch.acts).get_mut(at) {
             *refused = act;
         }
         let goes_on = |place: usize, it: &Ready| {
-            place <= at || it.fate != Fate::SentBack || !self.is_held(&it.picked.letter)
+            place <= at
+                || it.fate != Fate::SentBack
+                || key.is_none()
+                || self.ordered_by(&it.picked.letter) != key
         };
         let held = batch.split(goes_on);
         self.report.not_reached.extend(held.into_iter().map(|pick| pick.place));

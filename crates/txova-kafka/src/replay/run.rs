@@ -313,13 +313,16 @@ impl Run {
 
     /// Whether the letter is to wait for an older one of its key that failed.
     pub(super) fn is_held(&self, letter: &DeadLetter) -> bool {
-        self.replay.key_order && key_of(letter).is_some_and(|key| self.held.contains(&key))
+        self.ordered_by(letter).is_some_and(|key| self.held.contains(&key))
+    }
+
+    /// The key among whose letters the order is kept, where it is kept at all.
+    pub(super) fn ordered_by(&self, letter: &DeadLetter) -> Option<(String, Vec<u8>)> {
+        if self.replay.key_order { key_of(letter) } else { None }
     }
 
     pub(super) fn failed(&mut self, picked: &Picked, error: String) {
-        if self.replay.key_order {
-            self.held.extend(key_of(&picked.letter));
-        }
+        self.held.extend(self.ordered_by(&picked.letter));
         self.report.failed.push(FailedReplay {
             entry: picked.place.clone(),
             event_type: picked.letter.event_type().to_owned(),

@@ -222,26 +222,87 @@ async fn where_a_keys_letter_fails_its_later_ones_wait_and_other_keys_go_on() {
     );
 }
 
+/// Dead letters of the events one, two and so on, which have these keys, and a broker that refuses the first record.
+async fn refusing(keys: &[&str]) -> Cluster {
+    let (cluster, depot) = (cluster(), Depot::default());
+    let ids = ["one", "two", "three", "four", "five"];
+    depot.refuse(&ids);
+    for (id, key) in ids.into_iter().zip(keys) {
+        let key = Some((*key).to_owned().into());
+        cluster.produce(OutgoingRecord { key, ..record(TOPIC, 0, &envelope(id)) }).unwrap();
+    }
+    give_up(&cluster, app(&cluster, &depot)).await;
+    cluster.fail_produces(TOPIC, 1, ProduceFault::Refused(crate::client_error::ClientErrorKind::TooLarge));
+    cluster
+}
+
 /// However many go in one transaction: what is made ready while the brokers refuse one is held up too.
 #[tokio::test(start_paused = true)]
 async fn what_its_topic_does_not_take_holds_the_later_letters_of_its_key_and_no_other() {
     for letters_at_once in [1, 2, 100] {
-        let (cluster, depot) = (cluster(), Depot::default());
-        let ids = ["one", "two", "three", "four", "five"];
-        depot.refuse(&ids);
-        for (id, key) in ids.into_iter().zip(["p", "q", "p", "q", "p"]) {
-            let event = record(TOPIC, 0, &envelope(id));
-            cluster.produce(OutgoingRecord { key: Some(key.into()), ..event }).unwrap();
-        }
-        give_up(&cluster, app(&cluster, &depot)).await;
-        let refused = ProduceFault::Refused(crate::client_error::ClientErrorKind::TooLarge);
-        cluster.fail_produces(TOPIC, 1, refused);
+        let cluster = refusing(&["p", "q", "p", "q", "p"]).await;
         let replay = Replay { letters_at_once, ..Replay::new().key_order(true) };
         let report = kafka(&cluster).replay(replay).await.unwrap();
         assert_eq!((report.replayed, report.failed.len(), report.not_reached.len()), (2, 1, 2), "{report}");
         assert_eq!(open(&cluster).await, ["five", "one", "three"], "{letters_at_once} at once");
         let sent = sent_back(&cluster, 5);
         assert!(sent.iter().all(|record| record.key.as_deref() == Some(b"q")), "{sent:?}");
+        assert_eq!(report.accounted_for(), report.read);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transaction_of_held_letters_only_does_not_end_the_redrive() {
+    let cluster = refusing(&["p", "p", "q"]).await;
+    let replay = Replay { letters_at_once: 1, ..Replay::new().key_order(true) };
+    let report = kafka(&cluster).replay(replay).await.unwrap();
+    assert_eq!((report.replayed, report.failed.len(), report.not_reached.len()), (1, 1, 1), "{report}");
+    assert_eq!(open(&cluster).await, ["one", "two"]);
+    assert_eq!(report.accounted_for(), report.read);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whenever_the_end_comes_each_letter_is_accounted_for() {
+    for letters_at_once in [1, 2] {
+        let mut interrupted = 0;
+        for polls in 0.. {
+            let cluster = refusing(&["p", "p", "p", "q", "q"]).await;
+            let mut left = polls;
+            let end = std::future::poll_fn(move |_| match left {
+                0 => std::task::Poll::Ready(()),
+                _ => {
+                    left -= 1;
+                    std::task::Poll::Pending
+                }
+            });
+            let replay = Replay { letters_at_once, ..Replay::new().key_order(true).until(end) };
+            let report = kafka(&cluster).replay(replay).await.unwrap();
+            assert_eq!(report.accounted_for(), report.read, "asked {polls} times: {report}");
+            assert_eq!(sent_back(&cluster, 5).len(), report.replayed as usize);
+            if !report.is_interrupted {
+                assert_eq!(report.replayed, 2, "{report}");
+                break;
+            }
+            interrupted += 1;
+        }
+        assert!(interrupted > 4, "{interrupted}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_letter_that_fails_holds_none_that_is_older() {
+    // The first letter is refused; the last fails while the transaction of the others is written, or is made ready.
+    for keys in [["p", "q", "q"].as_slice(), &["p", "r", "q", "q"]] {
+        let cluster = refusing(keys).await;
+        let last = ["three", "four"][keys.len() - 3];
+        let change = move |letter: &DeadLetter, payload: &[u8]| match letter.event_id() == last {
+            true => Err("the patch does not fit".to_owned()),
+            false => Ok(payload.to_vec()),
+        };
+        let replay = Replay { letters_at_once: 2, ..Replay::new().key_order(true).transform(change) };
+        let report = kafka(&cluster).replay(replay).await.unwrap();
+        assert_eq!((report.failed.len(), report.not_reached.len()), (2, 0), "{report}");
+        assert_eq!(report.replayed as usize, keys.len() - 2, "{report}");
         assert_eq!(report.accounted_for(), report.read);
     }
 }
