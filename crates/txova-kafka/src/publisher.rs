@@ -227,9 +227,12 @@ impl Publisher {
     /// use txova_events::{Event, RideCompleted};
     /// use txova_kafka::testing::Cluster;
     ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
     /// let publisher = Cluster::new().kafka().publisher("ride-service")?;
     /// publisher.expect_topics([RideCompleted::TOPIC]);
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # Ok(())
+    /// # }
     /// ```
     pub fn expect_topics<T: Into<String>>(&self, topics: impl IntoIterator<Item = T>) {
         self.lock_expected_topics().extend(topics.into_iter().map(Into::into));
