@@ -1,4 +1,4 @@
-//! Records as they cross the library: owned, cheap to clone, one allocation each. Knows nothing of clients or events.
+//! Records as they cross the library: owned, cheap to clone. Knows nothing of clients or events.
 
 mod pack;
 mod readable_key;
@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
-pub(crate) use self::pack::Pack;
+pub(crate) use self::pack::{Pack, alone};
 pub use self::readable_key::ReadableKey;
 
 /// One partition of one topic.
@@ -69,21 +69,7 @@ impl Record {
     where
         H: IntoIterator<Item = (&'a str, Option<&'a [u8]>)>,
     {
-        let lengths = (key.map_or(0, <[u8]>::len), value.map_or(0, <[u8]>::len));
-        let mut buffer = BytesMut::with_capacity(lengths.0 + lengths.1 + 160);
-        buffer.put_slice(key.unwrap_or_default());
-        buffer.put_slice(value.unwrap_or_default());
-        for (name, header_value) in headers {
-            Headers::put(&mut buffer, name, header_value);
-        }
-        let buffer = buffer.freeze();
-        Self {
-            offset,
-            timestamp_ms,
-            key: key.map(|_| buffer.slice(..lengths.0)),
-            value: value.map(|_| buffer.slice(lengths.0..lengths.0 + lengths.1)),
-            headers: Headers { encoded: buffer.slice(lengths.0 + lengths.1..) },
-        }
+        pack::alone(offset, timestamp_ms, key, value, headers.into_iter())
     }
 
     /// Bytes of key, value and headers: what the record counts for in limits.

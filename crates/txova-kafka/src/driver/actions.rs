@@ -15,8 +15,8 @@ impl Driver {
     /// Does what the engine says; true when there may be more.
     pub(super) fn act(&mut self) -> bool {
         let mut moment = Instant::now();
+        let mut now = self.clock.at(moment);
         for _ in 0..ACTIONS_IN_A_ROW {
-            let now = self.clock.at(moment);
             let Some(action) = self.engine.next_action(now) else { return false };
             match action {
                 Action::Start(start) => {
@@ -38,9 +38,10 @@ impl Driver {
                         );
                     }
                     let (outcome, ended) = self.handlers.start(start, outgoing, group, token, moment);
-                    moment = ended; // where the next one begins: the clock is read once for each
+                    // Where the next one begins: the clock is read once for each.
+                    (moment, now) = (ended, self.clock.at(ended));
                     if let Some(outcome) = outcome {
-                        self.outcome(ticket, outcome, self.clock.at(moment));
+                        self.outcome(ticket, outcome, now);
                     }
                 }
                 Action::StartBatch(starts) => {

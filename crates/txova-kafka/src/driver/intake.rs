@@ -32,8 +32,9 @@ impl Intake {
 
     /// Whether another batch may be taken from the client. What waits is no more than `most_bytes` and a batch.
     pub(super) fn is_open(&self, engine: &Engine<Record>, most_bytes: usize) -> bool {
-        let waits_alone =
-            |waiting: &VecDeque<Held>| waiting.front().is_some_and(|held| held.is_over_share(engine));
+        let waits_alone = |waiting: &VecDeque<Held>| {
+            waiting.front().and_then(|held| held.is_over_share(engine)) == Some(true)
+        };
         engine.has_room(0) && self.bytes < most_bytes && self.waiting.values().all(waits_alone)
     }
 
@@ -73,21 +74,17 @@ impl Intake {
             }
         }
         let mut fresh = self.fresh.take()?;
-        if let Some(waiting) = self.waiting.get_mut(&fresh.partition) {
-            fresh.measure();
-            self.bytes += fresh.bytes;
-            waiting.push_back(fresh);
-            return None;
-        }
-        match fresh.feed(engine, handlers, now) {
-            Fed::All => return None,
-            Fed::WentBack(reason) => return Some(reason),
-            Fed::NoRoom | Fed::OverShare if broken(Mutation::DropsHeldRecords) => return None,
-            Fed::NoRoom => {}
-            Fed::OverShare => engine.set_aside(&fresh.partition, true),
+        if !self.waiting.contains_key(&fresh.partition) {
+            match fresh.feed(engine, handlers, now) {
+                Fed::All => return None,
+                Fed::WentBack(reason) => return Some(reason),
+                Fed::NoRoom | Fed::OverShare if broken(Mutation::DropsHeldRecords) => return None,
+                Fed::NoRoom => {}
+                Fed::OverShare => engine.set_aside(&fresh.partition, true),
+            }
         }
         let fresh = self.measured(fresh);
-        self.waiting.insert(fresh.partition.clone(), VecDeque::from([fresh]));
+        self.waiting.entry(fresh.partition.clone()).or_default().push_back(fresh);
         None
     }
 
@@ -99,7 +96,8 @@ impl Intake {
     }
 
     fn measured(&mut self, mut held: Held) -> Held {
-        held.measure();
+        let first = held.first.as_ref().map_or(0, |first| first.bytes);
+        held.bytes = first + held.records.as_slice().iter().map(Record::size_bytes).sum::<usize>();
         self.bytes += held.bytes;
         held
     }
@@ -137,26 +135,22 @@ impl Held {
         }
     }
 
-    fn measure(&mut self) {
-        let first = self.first.as_ref().map_or(0, |first| first.bytes);
-        self.bytes = first + self.records.as_slice().iter().map(Record::size_bytes).sum::<usize>();
-    }
-
     fn fits(&self, engine: &Engine<Record>) -> bool {
         let first = self.first.as_ref().map(|first| first.bytes);
         let bytes = first.or_else(|| self.records.as_slice().first().map(Record::size_bytes));
-        let is_over = !engine.is_assigned(&self.partition, self.epoch); // and goes nowhere
-        is_over || !self.is_over_share(engine) && engine.has_room(bytes.unwrap_or(0))
+        match self.is_over_share(engine) {
+            None => true, // it goes nowhere
+            Some(is_over_share) => !is_over_share && engine.has_room(bytes.unwrap_or(0)),
+        }
     }
 
-    /// What is of an assignment that is over has no share.
-    fn is_over_share(&self, engine: &Engine<Record>) -> bool {
-        engine.is_assigned(&self.partition, self.epoch) && engine.is_over_share(&self.partition)
+    fn is_over_share(&self, engine: &Engine<Record>) -> Option<bool> {
+        engine.is_over_share(&self.partition, self.epoch)
     }
 
     fn feed(&mut self, engine: &mut Engine<Record>, handlers: &Handlers, now: Now) -> Fed {
         let incoming = |record| incoming(record, handlers);
-        let mut is_over_share = self.is_over_share(engine);
+        let mut is_over_share = self.is_over_share(engine) == Some(true);
         while let Some(incoming) = self.first.take().or_else(|| self.records.next().map(incoming)) {
             if is_over_share {
                 self.first = Some(incoming);

@@ -206,16 +206,11 @@ impl<R: Clone> Engine<R> {
                 && self.bytes + bytes <= self.settings.max_in_flight_bytes)
     }
 
-    /// Whether a partition holds its fair share: what more there is of it must wait, so that the others have theirs.
-    pub(crate) fn is_over_share(&self, name: &TopicPartition) -> bool {
-        let partition = self.by_name.get(name).and_then(|slot| self.partitions.get(*slot));
-        partition.is_some_and(|partition| partition.over_share)
-    }
-
-    /// Whether records of this assignment are still taken.
-    pub(crate) fn is_assigned(&self, name: &TopicPartition, epoch: u64) -> bool {
-        let partition = self.by_name.get(name).and_then(|slot| self.partitions.get(*slot));
-        partition.is_some_and(|partition| partition.epoch == epoch && !partition.draining)
+    /// Whether a partition holds its fair share: what more there is of it must wait, so that the others have theirs. `None`
+    /// where the assignment is over: none of its records is taken any more.
+    pub(crate) fn is_over_share(&self, name: &TopicPartition, epoch: u64) -> Option<bool> {
+        let partition = self.partitions.get(*self.by_name.get(name)?)?;
+        (partition.epoch == epoch && !partition.draining).then_some(partition.over_share)
     }
 
     /// As [`Self::is_over_share`], of the partition that was offered a record last.

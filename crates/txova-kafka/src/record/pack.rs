@@ -7,8 +7,8 @@ use super::{Headers, Record};
 /// A pack that has so many bytes is closed, without the record that made it larger: a small one must not keep a large one.
 const PACK_BYTES: usize = 4 * 1024;
 
-/// Records of one read, side by side: one allocation for some dozens, where each had several of its own, freed by another
-/// thread than made them.
+/// Records of one read, side by side: one allocation for a handful or more, where each had several of its own, freed by
+/// another thread than made them.
 #[derive(Debug, Default)]
 pub(crate) struct Pack {
     bytes: Vec<u8>,
@@ -25,6 +25,25 @@ struct Packed {
 }
 
 impl Packed {
+    /// Puts a record's bytes behind those that are there.
+    fn put<'a, N: AsRef<str>>(
+        bytes: &mut Vec<u8>,
+        offset: i64,
+        timestamp_ms: Option<i64>,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        headers: impl Iterator<Item = (N, Option<&'a [u8]>)>,
+    ) -> Self {
+        bytes.put_slice(key.unwrap_or_default());
+        bytes.put_slice(value.unwrap_or_default());
+        let bare = bytes.len();
+        for (name, value) in headers {
+            Headers::put(bytes, name.as_ref(), value);
+        }
+        let (key, value) = (key.map(<[u8]>::len), value.map(<[u8]>::len));
+        Self { offset, timestamp_ms, key, value, headers: bytes.len() - bare }
+    }
+
     fn size_bytes(&self) -> usize {
         self.key.unwrap_or(0) + self.value.unwrap_or(0) + self.headers
     }
@@ -41,6 +60,19 @@ impl Packed {
     }
 }
 
+/// Copies a record into a buffer of its own.
+pub(crate) fn alone<'a, N: AsRef<str>>(
+    offset: i64,
+    timestamp_ms: Option<i64>,
+    key: Option<&[u8]>,
+    value: Option<&[u8]>,
+    headers: impl Iterator<Item = (N, Option<&'a [u8]>)>,
+) -> Record {
+    let mut bytes = Vec::with_capacity(key.map_or(0, <[u8]>::len) + value.map_or(0, <[u8]>::len) + 160);
+    let packed = Packed::put(&mut bytes, offset, timestamp_ms, key, value, headers);
+    packed.unpacked(&mut Bytes::from(bytes))
+}
+
 impl Pack {
     /// Adds a record; answers with [`Record::size_bytes`] of it.
     pub(crate) fn add<'a, N: AsRef<str>>(
@@ -51,17 +83,10 @@ impl Pack {
         value: Option<&[u8]>,
         headers: impl Iterator<Item = (N, Option<&'a [u8]>)>,
     ) -> usize {
-        let before = self.bytes.len();
-        self.bytes.put_slice(key.unwrap_or_default());
-        self.bytes.put_slice(value.unwrap_or_default());
-        let bare = self.bytes.len();
-        for (name, value) in headers {
-            Headers::put(&mut self.bytes, name.as_ref(), value);
-        }
-        let headers = self.bytes.len() - bare;
-        let (key, value) = (key.map(<[u8]>::len), value.map(<[u8]>::len));
-        self.records.push(Packed { offset, timestamp_ms, key, value, headers });
-        self.bytes.len() - before
+        let packed = Packed::put(&mut self.bytes, offset, timestamp_ms, key, value, headers);
+        let size = packed.size_bytes();
+        self.records.push(packed);
+        size
     }
 
     pub(crate) fn is_full(&self) -> bool {

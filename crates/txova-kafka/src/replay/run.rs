@@ -21,6 +21,7 @@ use super::letter::Picked;
 use super::pace::Pace;
 use super::pick::{Pick, Picker, Picks};
 use super::plan::Histogram;
+use super::redrive::MOST_LETTERS;
 use super::{FailedReplay, Plan, Replay, ReplayError, ReplayReport, bodies, overtaken};
 
 /// How long a claim outlives what was written last, beside the time one letter may take.
@@ -397,7 +398,7 @@ impl Work {
         match self {
             Self::Handlers(_) => 50,
             Self::Redrive => usize::MAX, // it parts them itself
-            Self::Decide(_) => 1_500,
+            Self::Decide(_) => MOST_LETTERS,
         }
     }
 

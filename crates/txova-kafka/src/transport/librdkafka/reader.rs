@@ -15,7 +15,7 @@ use super::config::{Settings, check_name, refused};
 use super::context::{Context, Notice};
 use super::{errors, own_thread, raw};
 use crate::client_error::{ClientError, ClientErrorKind};
-use crate::record::{Record, TopicPartition};
+use crate::record::{self, Record, TopicPartition};
 
 /// Records that are handed over at once, where so many are at hand.
 const BATCH: usize = 128;
@@ -103,10 +103,8 @@ fn follow_all(consumer: &BaseConsumer<Context>, items: &mpsc::Sender<Vec<Item>>)
 }
 
 fn copied(message: &BorrowedMessage<'_>) -> Record {
-    let headers: Vec<_> = raw::headers(message).collect();
-    let headers = headers.iter().map(|(name, value)| (name.as_ref(), *value));
-    let timestamp_ms = message.timestamp().to_millis();
-    Record::copy_from(message.offset(), timestamp_ms, message.key(), message.payload(), headers)
+    let (offset, timestamp_ms) = (message.offset(), message.timestamp().to_millis());
+    record::alone(offset, timestamp_ms, message.key(), message.payload(), raw::headers(message))
 }
 
 /// Records that are about to be handed over.
